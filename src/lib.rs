@@ -1,0 +1,4 @@
+//! Conformance suite for coordination stores.
+
+pub mod backend;
+pub mod store;
