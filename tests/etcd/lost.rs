@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use kvspec::backend::etcd::{Access, EtcdStore};
-use kvspec::store::{ErrorKind, Leases, Store};
+use kvspec::store::{ErrorKind, Leases, Store, WatchEvent};
 
 use crate::{etcd_or_return, key, kind, open, soon};
 
@@ -51,6 +51,21 @@ async fn a_killed_server_shows_in_every_call_and_watch() {
         assert_eq!(kind(soon(store.revoke(lease)).await), ErrorKind::Unavailable);
     }
     assert!(since.elapsed() < AT_ONCE, "{:?}", since.elapsed());
+}
+
+#[tokio::test]
+async fn a_client_goes_on_when_the_server_is_back() {
+    let mut etcd = etcd_or_return!(&[]);
+    let store = open(&etcd.access(), "back").await;
+    let k = key(&store, "k");
+    soon(store.update(&k, b"before")).await.unwrap();
+    etcd.kill();
+    assert_eq!(kind(soon(store.read(&k)).await), ErrorKind::Unavailable);
+    etcd.restart();
+    assert_eq!(soon(store.read(&k)).await, Ok(Some(b"before".to_vec())));
+    let mut watch = soon(store.watch(&k)).await.unwrap();
+    soon(store.update(&k, b"after")).await.unwrap();
+    assert_eq!(crate::bare(&crate::events(&mut watch, 1).await[0]), WatchEvent::put(k, "after"));
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running etcd with an empty data folder, both gone when this is dropped.
 pub struct Etcd {
+    command: Command,
     child: Child,
     folder: TempDir,
     client_port: u16,
@@ -59,7 +60,8 @@ impl Etcd {
         let client = format!("{scheme}://127.0.0.1:{client_port}");
         let peer = format!("http://127.0.0.1:{peer_port}");
         let log = folder.path().join("log");
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["--name", "s1", "--logger", "zap", "--log-level", "warn", "--unsafe-no-fsync"])
             // Or etcd opens a connection to itself, to be counted among those of its clients.
             .arg("--enable-grpc-gateway=false")
@@ -72,10 +74,9 @@ impl Etcd {
             .args(flags)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(File::create(&log).map_err(|e| e.to_string())?)
-            .spawn()
-            .map_err(|e| e.to_string())?;
-        let mut etcd = Etcd { child, folder, client_port, metrics_port, scheme };
+            .stderr(File::create(&log).map_err(|e| e.to_string())?);
+        let child = command.spawn().map_err(|e| e.to_string())?;
+        let mut etcd = Etcd { command, child, folder, client_port, metrics_port, scheme };
         etcd.wait_until_healthy().map_err(|e| format!("{e}: {}", etcd.log()))?;
         Ok(etcd)
     }
@@ -142,6 +143,12 @@ impl Etcd {
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    /// Starts the killed server again, with its data and on its ports.
+    pub fn restart(&mut self) {
+        self.child = self.command.spawn().expect("etcd starts again");
+        self.wait_until_healthy().expect("etcd is healthy again");
     }
 
     /// Stops the server's process where it stands: its connections stay, and nothing is answered.

@@ -21,7 +21,8 @@ impl Access {
     /// Opens a client of the etcd that is reached here, and logs in where there is a user.
     ///
     /// Without a user nothing is sent yet: whether the server answers shows in the first call. `connect_timeout` bounds
-    /// the login and every later attempt to connect.
+    /// the login and every later attempt to connect. Calls are spread over all endpoints, and one that is down fails its
+    /// share of them: etcd-client does not turn to another.
     pub async fn connect(&self, connect_timeout: Duration) -> Result<Client> {
         let urls = self.urls()?;
         let mut options = ConnectOptions::new()
