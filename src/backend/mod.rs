@@ -24,6 +24,11 @@ pub trait Backend: Send + Sync {
         Limits::default()
     }
 
+    /// Whether the instances of different cases share one store, so that an exclusive case must run alone.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Gives the instance that one case runs against: a fresh store, or a share of one that all cases use.
     ///
     /// Called inside the runtime of the case; dropping the instance takes down what belongs to it alone.

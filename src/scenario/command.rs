@@ -1,6 +1,11 @@
 //! The vocabulary of the scripts: every command, its arguments and what it asks of a store.
 
+use std::time::Duration;
+
 use super::words::{Bytes, Size, Span, quote};
+
+/// Times to live beyond this are not waited for by any script that means to end.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// One command of a script. A key is written without the prefix that the runner puts before it.
 #[derive(Debug, Clone, PartialEq, goldenscript::Command)]
@@ -176,6 +181,15 @@ impl Command {
             Self::Fill { key: k, .. } => key("fill", k),
             Self::Join { fill } => format!("join {fill}"),
             Self::Close => "close".into(),
+        }
+    }
+
+    /// How long the command makes a script wait, as far as its own words tell.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Update { ttl: Some(span), .. } | Self::Fill { ttl: Some(span), .. } => span.0.min(LONGEST_WAIT),
+            Self::Lease { ttl: span, .. } | Self::Wait { span } => span.0.min(LONGEST_WAIT),
+            _ => Duration::ZERO,
         }
     }
 }

@@ -6,8 +6,11 @@ pub mod words;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use include_dir::{Dir, include_dir};
+
+use self::command::Command;
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 
@@ -33,6 +36,8 @@ pub struct Scenario {
     pub exclusive: Option<String>,
     /// What a store must have for it to make sense.
     pub needs: Vec<Need>,
+    /// How long it waits at most, were every time to live granted as asked for.
+    pub patience: Duration,
 }
 
 /// What a scenario needs of a store beyond the core functions.
@@ -141,13 +146,13 @@ impl Scenario {
     pub fn parse(below: &Path, path: PathBuf, text: String) -> Result<Self, ScenarioError> {
         let name = below.with_extension("").to_string_lossy().replace('\\', "/");
         let wrong = |reason: String| ScenarioError { path: path.clone(), reason };
-        script::check(&text).map_err(wrong)?;
+        let patience = script::check(&text).map_err(wrong)?.iter().map(Command::patience).sum();
         let header = Header::read(&text).map_err(wrong)?;
         let mut needs: Vec<_> = name.split('/').filter_map(Need::of_folder).chain(header.needs).collect();
         needs.sort();
         needs.dedup();
         let Header { law, clauses, source, exclusive, .. } = header;
-        Ok(Self { name, path, text, law, clauses, source, exclusive, needs })
+        Ok(Self { name, path, text, law, clauses, source, exclusive, needs, patience })
     }
 
     /// The folder that the scenario lies in: its place in the contract.

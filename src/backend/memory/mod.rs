@@ -33,6 +33,10 @@ impl Backend for MemoryBackend {
         Limits { expiry_lag: Duration::from_millis(1), ..Limits::default() }
     }
 
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     async fn instance(&self) -> Result<Box<dyn Instance>> {
         Ok(Box::new(MemoryStore::new()))
     }
