@@ -111,6 +111,7 @@ impl Summary {
 
     /// Whether any case could not be judged, or the run ended before its end.
     pub fn is_unjudged(&self) -> bool {
-        self.ended_early.is_some() || self.tallies.iter().any(|(_, tally)| tally.inconclusive + tally.errored > 0)
+        self.ended_early.is_some()
+            || self.tallies.iter().any(|(_, tally)| tally.inconclusive + tally.errored > 0)
     }
 }

@@ -1,8 +1,8 @@
 //! Every case a test of `cargo test`: what a backend author's `tests/conformance.rs` calls.
 
 use std::collections::BTreeSet;
-use std::process::ExitCode;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -85,11 +85,15 @@ impl Harness {
         let _signals = crate::signal::Signals::listen(self.settings.abort.clone());
         let trials = Arc::new(Trials::new(self.settings));
         let plan = Plan::new(self.targets, &scenarios);
-        let mut tests: Vec<_> = plan.shares.iter().flat_map(|share| {
-            share.cases.iter().map(|case| (share.target.clone(), case.clone()))
-        }).collect();
+        let mut tests: Vec<_> = plan
+            .shares
+            .iter()
+            .flat_map(|share| share.cases.iter().map(|case| (share.target.clone(), case.clone())))
+            .collect();
         // Exclusive cases keep the others waiting, so they come first, and the longest waits come next.
-        tests.sort_by_key(|(_, case)| (case.scenario.exclusive.is_none(), std::cmp::Reverse(case.scenario.patience)));
+        tests.sort_by_key(|(_, case)| {
+            (case.scenario.exclusive.is_none(), std::cmp::Reverse(case.scenario.patience))
+        });
         let tests = tests.into_iter().map(|(target, case)| trials.trial(target, case)).collect();
         let conclusion = libtest_mimic::run(&arguments, tests);
         // Servers go with the targets; an exit would leave them.
@@ -155,7 +159,8 @@ impl Trials {
             Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),
             _ => {
-                let rerun = format!("cargo test --test conformance -- --exact {}", case.test_name());
+                let rerun =
+                    format!("cargo test --test conformance -- --exact {}", case.test_name());
                 Err(Failed::from(describe(&outcome, &rerun, Paint::auto(Stream::Stdout))))
             }
         }
@@ -163,7 +168,8 @@ impl Trials {
 
     /// A target that is not there: told once in red, and a reason to skip unless a server is required.
     fn without(&self, target: &Target, unavailable: &Unavailable) -> Result<Completion, Failed> {
-        let is_first = self.warned.lock().is_ok_and(|mut warned| warned.insert(target.name().into()));
+        let is_first =
+            self.warned.lock().is_ok_and(|mut warned| warned.insert(target.name().into()));
         if is_first {
             let _ = warn(unavailable, Paint::auto(Stream::Stderr));
         }

@@ -64,12 +64,16 @@ impl Filter {
     ///
     /// Fails where a pattern matches none, and where none is left.
     pub fn choose(&self, scenarios: Vec<Scenario>) -> Result<Vec<Arc<Scenario>>, FilterError> {
-        let unmatched = self.patterns.iter().find(|pattern| !scenarios.iter().any(|one| self.matches(pattern, one)));
+        let unmatched = self
+            .patterns
+            .iter()
+            .find(|pattern| !scenarios.iter().any(|one| self.matches(pattern, one)));
         if let Some(pattern) = unmatched {
             return Err(FilterError::Pattern(pattern.clone()));
         }
         let wanted = |one: &Scenario| {
-            (self.patterns.is_empty() || self.patterns.iter().any(|pattern| self.matches(pattern, one)))
+            (self.patterns.is_empty()
+                || self.patterns.iter().any(|pattern| self.matches(pattern, one)))
                 && !self.skip.iter().any(|part| one.name.contains(&slashed(part)))
         };
         let chosen: Vec<_> = scenarios.into_iter().filter(wanted).map(Arc::new).collect();

@@ -66,7 +66,11 @@ struct Caught {
 impl Caught {
     fn new() -> io::Result<Self> {
         let one = |kind: SignalKind| signal(kind).map(|caught| (kind.as_raw_value(), caught));
-        let signals = [one(SignalKind::interrupt())?, one(SignalKind::terminate())?, one(SignalKind::hangup())?];
+        let signals = [
+            one(SignalKind::interrupt())?,
+            one(SignalKind::terminate())?,
+            one(SignalKind::hangup())?,
+        ];
         Ok(Self { signals })
     }
 

@@ -24,7 +24,12 @@ pub type Listener<'a> = dyn FnMut(RunEvent<'_>) -> std::io::Result<()> + 'a;
 /// Runs every case of a plan, and tells `listener` of each.
 ///
 /// `jobs` is the number of cases that run side by side; `None` leaves it to the store's clock.
-pub fn run(plan: &Plan, settings: &Settings, jobs: Option<usize>, listener: &mut Listener) -> std::io::Result<Summary> {
+pub fn run(
+    plan: &Plan,
+    settings: &Settings,
+    jobs: Option<usize>,
+    listener: &mut Listener,
+) -> std::io::Result<Summary> {
     let started = Instant::now();
     let mut summary = Summary::default();
     listener(RunEvent::Started { cases: plan.len() })?;
@@ -53,20 +58,24 @@ fn run_share(
     let mut tally = Tally::default();
     let name = share.target.name();
     let ready = share.target.ready();
-    let about = ready.map(|ready| ready.about.as_str()).map_err(|unavailable| unavailable.reason.as_str());
+    let about =
+        ready.map(|ready| ready.about.as_str()).map_err(|unavailable| unavailable.reason.as_str());
     listener(RunEvent::TargetStarted { name, about, cases: share.cases.len() })?;
     let mut told = |news: News| match news {
         News::Started(case) => listener(RunEvent::CaseStarted { case: &case }),
         News::Finished(outcome) => {
             tally.add(&outcome.verdict);
-            if let Some(End::Lost(reason)) = outcome.transcript.as_ref().map(|transcript| &transcript.end) {
+            if let Some(End::Lost(reason)) =
+                outcome.transcript.as_ref().map(|transcript| &transcript.end)
+            {
                 ended_early.get_or_insert_with(|| format!("{name} was lost: {reason}"));
                 settings.abort.throw();
             }
             listener(RunEvent::CaseFinished { outcome: &outcome })
         }
     };
-    let (skipped, run): (Vec<&Case>, Vec<&Case>) = share.cases.iter().partition(|case| case.skip.is_some());
+    let (skipped, run): (Vec<&Case>, Vec<&Case>) =
+        share.cases.iter().partition(|case| case.skip.is_some());
     for case in skipped {
         told(News::Finished(Box::new(skip(case))))?;
     }
@@ -110,7 +119,9 @@ fn side_by_side(
         for _ in 0..workers {
             let (sender, queue) = (sender.clone(), &queue);
             scope.spawn(move || {
-                while let Some(case) = queue.lock().expect("no worker panics with the queue").pop_front() {
+                // The lock must be free again before the case runs.
+                let next = || queue.lock().expect("no worker panics with the queue").pop_front();
+                while let Some(case) = next() {
                     let _ = sender.send(News::Started(case.clone()));
                     let _ = sender.send(News::Finished(Box::new(run_case(case, ready, settings))));
                 }

@@ -114,7 +114,8 @@ impl Capabilities {
     fn probe(backend: &dyn Backend) -> Result<Self, StoreError> {
         let paused = backend.clock() == Clock::Virtual;
         let runtime = Builder::new_current_thread().enable_all().start_paused(paused).build();
-        let runtime = runtime.map_err(|error| StoreError::new(crate::store::ErrorKind::Other, error.to_string()))?;
+        let runtime = runtime
+            .map_err(|error| StoreError::new(crate::store::ErrorKind::Other, error.to_string()))?;
         runtime.block_on(async {
             let probe = async {
                 let store = backend.instance().await?.open().await?;
@@ -122,7 +123,12 @@ impl Capabilities {
                 store.close().await?;
                 Ok(Self { leases, limits: backend.limits() })
             };
-            let late = || StoreError::new(crate::store::ErrorKind::DeadlineExceeded, format!("no client within {PROBE:?}"));
+            let late = || {
+                StoreError::new(
+                    crate::store::ErrorKind::DeadlineExceeded,
+                    format!("no client within {PROBE:?}"),
+                )
+            };
             tokio::time::timeout(PROBE, probe).await.unwrap_or_else(|_| Err(late()))
         })
     }
@@ -130,7 +136,9 @@ impl Capabilities {
     fn lacks(&self, need: Need) -> Option<String> {
         match need {
             Need::Leases => (!self.leases).then(|| "the store has no leases".into()),
-            Need::BinaryKeys => (!self.limits.binary_keys).then(|| "the store's keys are UTF-8 only".into()),
+            Need::BinaryKeys => {
+                (!self.limits.binary_keys).then(|| "the store's keys are UTF-8 only".into())
+            }
         }
     }
 }

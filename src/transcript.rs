@@ -173,8 +173,11 @@ impl Expiry {
             return Moment::Late;
         }
         // A key that was last seen long before its end may have gone too early, and one found gone long after it too late.
-        let watched_until = self.seen.unwrap_or_default() + Duration::from_millis(500).max(self.granted / 4);
-        if watched_until < self.granted || self.gone.is_none_or(|gone| gone > late + Duration::from_millis(500)) {
+        let watched_until =
+            self.seen.unwrap_or_default() + Duration::from_millis(500).max(self.granted / 4);
+        if watched_until < self.granted
+            || self.gone.is_none_or(|gone| gone > late + Duration::from_millis(500))
+        {
             return Moment::Unseen;
         }
         Moment::OnTime
@@ -189,11 +192,17 @@ impl Expiry {
         match self.moment() {
             Moment::OnTime => format!("{name} expired on time"),
             Moment::Early => {
-                format!("{name} expired early: gone {} after the request, granted {granted}", gone(self.gone))
+                format!(
+                    "{name} expired early: gone {} after the request, granted {granted}",
+                    gone(self.gone)
+                )
             }
             Moment::Late => {
                 let seen = seconds(self.seen.unwrap_or_default());
-                format!("{name} expired late: still there after {seen}, granted {granted} and {} more", seconds(self.lag))
+                format!(
+                    "{name} expired late: still there after {seen}, granted {granted} and {} more",
+                    seconds(self.lag)
+                )
             }
             Moment::Unseen => format!("{name} went unseen: {}", self.unseen().unwrap_or_default()),
         }
@@ -234,19 +243,21 @@ impl Answer {
         match self {
             Self::Done => Vec::new(),
             Self::Error(error) => vec![error_line(error)],
-            Self::Panic(message) => vec![format!("panic: {}", message.lines().next().unwrap_or_default())],
+            Self::Panic(message) => {
+                vec![format!("panic: {}", message.lines().next().unwrap_or_default())]
+            }
             Self::NoTtl(key) => vec![format!("{} was granted no time to live", quote(key))],
             Self::Value(value) => vec![value.as_deref().map_or("(none)".into(), quote_value)],
             Self::Keys(keys) => vec![key_line(keys)],
             Self::KeyCount(count) => vec![count.line()],
             Self::Events(events, error) => event_lines(events, error.as_ref()),
             Self::EventCount(count) => count.lines(),
-            Self::Granted { asked, granted } => {
-                broken(granted < asked, || format!("granted {} of the {} asked for", seconds(*granted), seconds(*asked)))
-            }
-            Self::Renewed { granted, renewed } => {
-                broken(granted != renewed, || format!("renewed for {}, granted {}", seconds(*renewed), seconds(*granted)))
-            }
+            Self::Granted { asked, granted } => broken(granted < asked, || {
+                format!("granted {} of the {} asked for", seconds(*granted), seconds(*asked))
+            }),
+            Self::Renewed { granted, renewed } => broken(granted != renewed, || {
+                format!("renewed for {}, granted {}", seconds(*renewed), seconds(*granted))
+            }),
             Self::Left(left) => left.lines(),
             Self::Expired(expiries) => expiries.iter().map(Expiry::line).collect(),
             Self::Survived(survivals) => survivals.iter().map(Survival::line).collect(),
@@ -330,7 +341,11 @@ impl Left {
         let TimeToLive { granted, remaining, keys } = &self.said;
         let mut lines = vec![key_line(keys)];
         if *granted != self.granted {
-            lines.push(format!("said to be granted {}, was granted {}", seconds(*granted), seconds(self.granted)));
+            lines.push(format!(
+                "said to be granted {}, was granted {}",
+                seconds(*granted),
+                seconds(self.granted)
+            ));
         }
         if *remaining < self.least || *remaining > self.most {
             let (least, most) = (seconds(self.least), seconds(self.most));

@@ -63,19 +63,26 @@ pub fn judge(scenario: &Scenario, transcript: &Transcript) -> Verdict {
     }
     let observed = match observed_text(scenario, transcript) {
         Ok(text) => text,
-        Err(error) => return Verdict::Errored(format!("the transcript does not fit the script: {error}")),
+        Err(error) => {
+            return Verdict::Errored(format!("the transcript does not fit the script: {error}"));
+        }
     };
     if let Some(reason) = transcript.entries.iter().find_map(|entry| entry.answer.unseen()) {
         return Verdict::Inconclusive(reason);
     }
     let expected = normal(&scenario.text);
-    if expected == observed { Verdict::Passed } else { Verdict::Failed(Box::new(mismatch(scenario, transcript, &expected, &observed))) }
+    if expected == observed {
+        Verdict::Passed
+    } else {
+        Verdict::Failed(Box::new(mismatch(scenario, transcript, &expected, &observed)))
+    }
 }
 
 /// The script as it would read if it expected what was observed.
 pub fn observed_text(scenario: &Scenario, transcript: &Transcript) -> std::io::Result<String> {
     let entries = transcript.entries.iter().collect();
-    goldenscript::generate(&mut Replay { entries, labelled: false }, &scenario.text).map(|text| normal(&text))
+    goldenscript::generate(&mut Replay { entries, labelled: false }, &scenario.text)
+        .map(|text| normal(&text))
 }
 
 /// A script without what does not count: the form of line ends, and empty lines at the end.
@@ -99,14 +106,22 @@ impl Runner for Replay<'_> {
     }
 
     fn run(&mut self, _: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
-        let entry = self.entries.pop_front().ok_or("it has fewer entries than the script has commands")?;
+        let entry =
+            self.entries.pop_front().ok_or("it has fewer entries than the script has commands")?;
         let labelled = self.labelled && !entry.answer.names_itself();
-        let line = |line: String| if labelled { format!("{}: {line}\n", entry.label) } else { line + "\n" };
+        let line = |line: String| {
+            if labelled { format!("{}: {line}\n", entry.label) } else { line + "\n" }
+        };
         Ok(entry.answer.lines().into_iter().map(line).collect())
     }
 }
 
-fn mismatch(scenario: &Scenario, transcript: &Transcript, expected: &str, observed: &str) -> Mismatch {
+fn mismatch(
+    scenario: &Scenario,
+    transcript: &Transcript,
+    expected: &str,
+    observed: &str,
+) -> Mismatch {
     let diff = TextDiff::from_lines(expected, observed);
     let mut lines = Vec::new();
     let mut first: Option<(usize, Vec<String>)> = None;
@@ -141,7 +156,9 @@ fn culprit(text: &str, at: usize, changed: &[String], transcript: &Transcript) -
     for block in &blocks {
         if at <= block.expected.end {
             let entries = transcript.entries.iter().skip(before).take(block.commands.len());
-            let named = entries.zip(&block.commands).find(|(entry, _)| changed.iter().any(|line| answers(entry, line)));
+            let named = entries
+                .zip(&block.commands)
+                .find(|(entry, _)| changed.iter().any(|line| answers(entry, line)));
             let command = named.map(|(_, command)| command).or(block.commands.last());
             return command.cloned().unwrap_or_default();
         }
@@ -157,7 +174,8 @@ fn answers(entry: &Entry, line: &str) -> bool {
         None => Some(line),
     };
     own.is_some_and(|line| {
-        line.starts_with(&format!("{}: ", entry.label)) || entry.answer.lines().iter().any(|answer| answer == line)
+        line.starts_with(&format!("{}: ", entry.label))
+            || entry.answer.lines().iter().any(|answer| answer == line)
     })
 }
 

@@ -19,14 +19,17 @@ use crate::{
 
 /// Proves on a running store whether it does what etcd promises.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Examples:
   kvspec run                                     the memory store, and etcd if a server is found
   kvspec run --backend etcd core/watch           the watch scenarios on etcd alone
   kvspec run --endpoints http://127.0.0.1:2379   a server of your own
   kvspec list                                    every scenario and its law
 
-Exit codes: 0 all passed or skipped as allowed, 1 a failure, 2 could not judge.")]
+Exit codes: 0 all passed or skipped as allowed, 1 a failure, 2 could not judge."
+)]
 pub(super) struct Args {
     /// When to use colour.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
@@ -120,7 +123,8 @@ impl ChoiceArgs {
             Some(folder) => scenario::from_dir(folder),
             None => scenario::embedded(),
         };
-        let filter = Filter { patterns: self.filter.clone(), exact: self.exact, skip: self.skip.clone() };
+        let filter =
+            Filter { patterns: self.filter.clone(), exact: self.exact, skip: self.skip.clone() };
         filter.choose(scenarios.map_err(said)?).map_err(said)
     }
 }
@@ -176,7 +180,8 @@ impl ServerArgs {
         let mut options = ServerOptions::from_env().map_err(said)?;
         options.choice = self.server;
         if let Some(list) = &self.endpoints {
-            options.access.endpoints = endpoints(list).map_err(|error| said(format!("--endpoints: {error}")))?;
+            options.access.endpoints =
+                endpoints(list).map_err(|error| said(format!("--endpoints: {error}")))?;
         }
         if options.choice == ServerChoice::Container || options.choice == ServerChoice::Process {
             options.access.endpoints.clear();
@@ -188,7 +193,8 @@ impl ServerArgs {
         }
         if let Some(name) = &self.user {
             let password = std::env::var("ETCDCTL_PASSWORD");
-            let password = password.map_err(|_| said("--user needs the password in ETCDCTL_PASSWORD"))?;
+            let password =
+                password.map_err(|_| said("--user needs the password in ETCDCTL_PASSWORD"))?;
             options.access.user = Some(User { name: name.clone(), password });
         }
         Ok(options)

@@ -20,10 +20,14 @@ const REFERENCE: &str = "etcd 3.5.1,";
 /// expected already, nothing is written.
 pub(super) fn record(args: &RecordArgs) -> Result<u8, Problem> {
     if std::env::var_os("CI").is_some() {
-        return Err(said("CI is set: expected text is the contract, and is recorded by people only"));
+        return Err(said(
+            "CI is set: expected text is the contract, and is recorded by people only",
+        ));
     }
     if args.choice.scenarios.is_none() {
-        return Err(said("name the scripts' folder with --scenarios: the suite in the program cannot be written to"));
+        return Err(said(
+            "name the scripts' folder with --scenarios: the suite in the program cannot be written to",
+        ));
     }
     let scenarios = args.choice.choose()?;
     let settings = Settings { abort: Abort::new(), ..Settings::default() };
@@ -31,7 +35,10 @@ pub(super) fn record(args: &RecordArgs) -> Result<u8, Problem> {
     let target = etcd_target(args.server.options()?, settings.abort.clone());
     let ready = target.ready().map_err(|unavailable| said(&unavailable.story))?;
     if !ready.about.starts_with(REFERENCE) {
-        return Err(said(format!("expected text is recorded from etcd 3.5.1 only, and this is {}", ready.about)));
+        return Err(said(format!(
+            "expected text is recorded from etcd 3.5.1 only, and this is {}",
+            ready.about
+        )));
     }
     for scenario in &scenarios {
         record_one(scenario, ready, &settings)?;
@@ -50,14 +57,16 @@ fn record_one(scenario: &Scenario, ready: &Ready, settings: &Settings) -> Result
     if transcript.end != End::Finished {
         return Err(said(format!("{name}: not recorded: {:?}", transcript.end)));
     }
-    let text = observed_text(scenario, &transcript).map_err(|error| said(format!("{name}: {error}")))?;
+    let text =
+        observed_text(scenario, &transcript).map_err(|error| said(format!("{name}: {error}")))?;
     if text == scenario.text {
         writeln!(out, "{name}: as expected")?;
         return Ok(());
     }
     let mut path = scenario.path.clone().into_os_string();
     path.push(".new");
-    fs::write(&path, text).map_err(|error| said(format!("{} could not be written: {error}", path.display())))?;
+    fs::write(&path, text)
+        .map_err(|error| said(format!("{} could not be written: {error}", path.display())))?;
     writeln!(out, "{name}: differs, see {}", path.display())?;
     Ok(())
 }

@@ -29,8 +29,10 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
 
     let settings = Settings { deadline: args.deadline, abort };
     let with_bar = io::stdout().is_terminal() && io::stderr().is_terminal();
-    let mut report = Terminal::new(io::stdout().lock(), Paint::auto(Stream::Stdout), with_bar, rerun(args));
-    let ran = suite::run(&plan, &settings, args.jobs.map(usize::from), &mut |event| report.take(event));
+    let mut report =
+        Terminal::new(io::stdout().lock(), Paint::auto(Stream::Stdout), with_bar, rerun(args));
+    let ran =
+        suite::run(&plan, &settings, args.jobs.map(usize::from), &mut |event| report.take(event));
     // Servers go with the plan, also when nobody reads the report any more.
     drop(plan);
     let summary = ran?;
@@ -38,7 +40,8 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
 }
 
 fn targets(args: &RunArgs, abort: &Abort) -> Result<Vec<Target>, Problem> {
-    let is_wanted = |name: &str| args.backend.is_empty() || args.backend.iter().any(|wanted| wanted == name);
+    let is_wanted =
+        |name: &str| args.backend.is_empty() || args.backend.iter().any(|wanted| wanted == name);
     let mut targets = Vec::new();
     if is_wanted("memory") {
         targets.push(builtin::memory_target());

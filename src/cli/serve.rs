@@ -27,7 +27,12 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Problem> {
             () = abort.thrown() => Err(said("interrupted while looking for a server")),
         }
     })?;
-    eprintln!("kvspec: etcd {}, {}, at {}", server.version(), server.origin(), server.access().endpoints.join(","));
+    eprintln!(
+        "kvspec: etcd {}, {}, at {}",
+        server.version(),
+        server.origin(),
+        server.access().endpoints.join(",")
+    );
     let done = spawn(args, &server).and_then(|child| runtime.block_on(wait(child, &abort)));
     let stopped = runtime.block_on(server.stop());
     let code = done?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::UNJUDGED);
@@ -36,10 +41,14 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Problem> {
 }
 
 fn spawn(args: &ServeArgs, server: &Server) -> Result<Child, Problem> {
-    let [program, rest @ ..] = args.command.as_slice() else { return Err(said("there is no command to run")) };
+    let [program, rest @ ..] = args.command.as_slice() else {
+        return Err(said("there is no command to run"));
+    };
     let mut command = Command::new(program);
     command.args(rest).envs(environment(server.access()));
-    command.spawn().map_err(|error| said(format!("{} could not be started: {error}", program.display())))
+    command
+        .spawn()
+        .map_err(|error| said(format!("{} could not be started: {error}", program.display())))
 }
 
 /// What tells a kvspec in the command's processes where the server is.
@@ -47,12 +56,15 @@ fn environment(access: &Access) -> Vec<(&'static str, std::ffi::OsString)> {
     let mut variables = vec![("ETCD_ENDPOINTS", access.endpoints.join(",").into())];
     if let Some(tls) = &access.tls {
         variables.extend(tls.ca.iter().map(|file| ("ETCDCTL_CACERT", file.into())));
-        for (cert, key) in &tls.client {
+        if let Some((cert, key)) = &tls.client {
             variables.extend([("ETCDCTL_CERT", cert.into()), ("ETCDCTL_KEY", key.into())]);
         }
     }
     if let Some(user) = &access.user {
-        variables.extend([("ETCDCTL_USER", user.name.as_str().into()), ("ETCDCTL_PASSWORD", user.password.as_str().into())]);
+        variables.extend([
+            ("ETCDCTL_USER", user.name.as_str().into()),
+            ("ETCDCTL_PASSWORD", user.password.as_str().into()),
+        ]);
     }
     variables
 }

@@ -17,10 +17,16 @@ pub fn describe(outcome: &Outcome, rerun: &str, paint: Paint) -> String {
         Verdict::Passed | Verdict::Skipped(_) => return String::new(),
         Verdict::Failed(mismatch) => text.push_str(&difference(scenario, mismatch, paint)),
         Verdict::Inconclusive(reason) => {
-            text.push_str(&format!("  at {}\n  nothing can be said: {reason}\n", scenario.path.display()));
+            text.push_str(&format!(
+                "  at {}\n  nothing can be said: {reason}\n",
+                scenario.path.display()
+            ));
         }
         Verdict::Errored(reason) => {
-            text.push_str(&format!("  at {}\n  kvspec could not judge: {reason}\n", scenario.path.display()));
+            text.push_str(&format!(
+                "  at {}\n  kvspec could not judge: {reason}\n",
+                scenario.path.display()
+            ));
         }
     }
     if !scenario.clauses.is_empty() {
@@ -37,7 +43,8 @@ fn difference(scenario: &Scenario, mismatch: &Mismatch, paint: Paint) -> String 
     let mut text = String::new();
     let place = format!("{}:{}", scenario.path.display(), mismatch.line);
     writeln!(text, "  at {place}: {}", paint.head(&mismatch.command)).expect("a string takes all");
-    writeln!(text, "  {}   {}", paint.good("- expected"), paint.bad("+ observed")).expect("a string takes all");
+    writeln!(text, "  {}   {}", paint.good("- expected"), paint.bad("+ observed"))
+        .expect("a string takes all");
     for line in &mismatch.diff {
         let line = match line {
             DiffLine::Same(None) => paint.faint("    …"),

@@ -79,12 +79,18 @@ impl<W: Write> Terminal<W> {
         self.show_running();
         let is_worth_a_line = !matches!(outcome.verdict, Verdict::Passed | Verdict::Skipped(_));
         if is_worth_a_line || self.bar.is_none() {
-            let line = format!("{} {}  {}", self.word(&outcome.verdict), self.name(&outcome.case), self.paint.faint(seconds(outcome.took)));
+            let line = format!(
+                "{} {}  {}",
+                self.word(&outcome.verdict),
+                self.name(&outcome.case),
+                self.paint.faint(seconds(outcome.took))
+            );
             self.line(&line)?;
         }
         if is_worth_a_line {
             let case = &outcome.case;
-            let rerun = format!("{} --backend {} --exact {}", self.rerun, case.backend, case.scenario.name);
+            let rerun =
+                format!("{} --backend {} --exact {}", self.rerun, case.backend, case.scenario.name);
             self.line(&describe(outcome, &rerun, self.paint))?;
         }
         Ok(())
@@ -122,9 +128,19 @@ impl<W: Write> Terminal<W> {
         writeln!(self.out)?;
         let width = summary.tallies.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, tally) in &summary.tallies {
-            writeln!(self.out, "{} {}", self.paint.head(format!("{name:width$}")), self.tally(tally))?;
+            writeln!(
+                self.out,
+                "{} {}",
+                self.paint.head(format!("{name:width$}")),
+                self.tally(tally)
+            )?;
             for (reason, count) in &tally.skipped {
-                writeln!(self.out, "{:width$} {}", "", self.paint.faint(format!("{count} skipped: {reason}")))?;
+                writeln!(
+                    self.out,
+                    "{:width$} {}",
+                    "",
+                    self.paint.faint(format!("{count} skipped: {reason}"))
+                )?;
             }
         }
         if let Some(reason) = &summary.ended_early {
@@ -146,7 +162,8 @@ impl<W: Write> Terminal<W> {
             (skipped, "skipped", &odd),
         ];
         let told = counts.iter().filter(|(count, word, _)| *count > 0 || *word == "passed");
-        let told: Vec<_> = told.map(|(count, word, paint)| paint(&format!("{count} {word}"))).collect();
+        let told: Vec<_> =
+            told.map(|(count, word, paint)| paint(&format!("{count} {word}"))).collect();
         format!("{} in {}", told.join(", "), seconds(tally.took))
     }
 

@@ -21,7 +21,11 @@ pub(super) struct Traces {
 
 impl Traces {
     /// Deletes the keys and ends the leases, then makes sure that the prefix is empty; says what could not be done.
-    pub async fn remove(&self, clients: &mut Clients<'_>, limit: Duration) -> std::result::Result<(), String> {
+    pub async fn remove(
+        &self,
+        clients: &mut Clients<'_>,
+        limit: Duration,
+    ) -> std::result::Result<(), String> {
         let prefix = quote(&clients.prefix);
         let removal = async {
             let store = clients.fresh().await?;
@@ -33,10 +37,18 @@ impl Traces {
             Ok(Ok(left)) if left.is_empty() => Ok(()),
             Ok(Ok(left)) => {
                 let keys: Vec<_> = left.iter().take(3).map(|key| quote(key)).collect();
-                Err(format!("{} keys are left below {prefix} though each was deleted: {} …", left.len(), keys.join(" ")))
+                Err(format!(
+                    "{} keys are left below {prefix} though each was deleted: {} …",
+                    left.len(),
+                    keys.join(" ")
+                ))
             }
-            Ok(Err(error)) => Err(format!("cleaning up failed, keys may be left below {prefix}: {error}")),
-            Err(_) => Err(format!("cleaning up did not end within {limit:?}, keys may be left below {prefix}")),
+            Ok(Err(error)) => {
+                Err(format!("cleaning up failed, keys may be left below {prefix}: {error}"))
+            }
+            Err(_) => Err(format!(
+                "cleaning up did not end within {limit:?}, keys may be left below {prefix}"
+            )),
         }
     }
 
@@ -47,7 +59,8 @@ impl Traces {
             }
         }
         // A key that a store lists and the script did not write would be its own error, so it is not deleted here.
-        let deleted = stream::iter(&self.keys).map(|key| store.delete(key)).buffer_unordered(DELETERS);
+        let deleted =
+            stream::iter(&self.keys).map(|key| store.delete(key)).buffer_unordered(DELETERS);
         let deleted: Vec<_> = deleted.collect().await;
         deleted.into_iter().collect::<Result<Vec<()>>>()?;
         store.list(prefix).await

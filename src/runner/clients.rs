@@ -34,7 +34,8 @@ impl<'a> Clients<'a> {
             let message = "its base prefix is empty, and kvspec writes only below one";
             return Err(StoreError::new(ErrorKind::InvalidArgument, message));
         }
-        clients.prefix = [first.base_prefix(), format!("run-{:016x}/", random()).as_bytes()].concat();
+        clients.prefix =
+            [first.base_prefix(), format!("run-{:016x}/", random()).as_bytes()].concat();
         Ok(clients)
     }
 
@@ -51,7 +52,9 @@ impl<'a> Clients<'a> {
 
     /// One more client that no script can name.
     pub async fn fresh(&self) -> Result<Box<dyn Store>> {
-        tokio::time::timeout(self.deadline, self.instance.open()).await.unwrap_or_else(|_| Err(late("open")))
+        tokio::time::timeout(self.deadline, self.instance.open())
+            .await
+            .unwrap_or_else(|_| Err(late("open")))
     }
 
     /// The whole key that a script's key stands for.

@@ -105,7 +105,9 @@ impl Pace {
                 let step = (lag / 20).max(millis(1));
                 Self { lag, tolerance: millis(1), margin: millis(2), step }
             }
-            Clock::Wall => Self { lag, tolerance: millis(20), margin: millis(60), step: millis(20) },
+            Clock::Wall => {
+                Self { lag, tolerance: millis(20), margin: millis(60), step: millis(20) }
+            }
         }
     }
 
@@ -164,7 +166,15 @@ pub(super) async fn expire_keys(
         let Some(hold) = ties.hold_of(key) else { return Ok(Err(key.clone())) };
         let tie = ties.now.get(key).cloned();
         let name = quote(key);
-        waited.push(Waited { name, key: Some(key.clone()), tie, hold, seen: None, gone: None, apart_from: None });
+        waited.push(Waited {
+            name,
+            key: Some(key.clone()),
+            tie,
+            hold,
+            seen: None,
+            gone: None,
+            apart_from: None,
+        });
     }
     watch_go(&mut waited, pace, async |waited| look_at_keys(clients, store, waited).await).await?;
     Ok(Ok(waited.into_iter().map(|waited| waited.expiry(pace)).collect()))
@@ -179,7 +189,15 @@ pub(super) async fn expire_lease(
     held: Held,
 ) -> Result<Vec<Expiry>> {
     let name = format!("lease {name}");
-    let mut waited = [Waited { name, key: None, tie: None, hold: held.hold, seen: None, gone: None, apart_from: None }];
+    let mut waited = [Waited {
+        name,
+        key: None,
+        tie: None,
+        hold: held.hold,
+        seen: None,
+        gone: None,
+        apart_from: None,
+    }];
     let look = async |waited: &mut [Waited]| {
         let leases = store.leases().ok_or(ErrorKind::Unsupported)?;
         let start = Instant::now();
@@ -204,14 +222,22 @@ async fn watch_go(
     loop {
         look(waited).await?;
         let now = Instant::now();
-        let open = waited.iter().filter(|one| one.gone.is_none() && one.seen.is_none_or(|seen| seen <= one.bound(pace)));
-        let Some(due) = open.map(|one| one.hold.before + one.hold.granted).min() else { return Ok(()) };
+        let open = waited.iter().filter(|one| {
+            one.gone.is_none() && one.seen.is_none_or(|seen| seen <= one.bound(pace))
+        });
+        let Some(due) = open.map(|one| one.hold.before + one.hold.granted).min() else {
+            return Ok(());
+        };
         tokio::time::sleep_until(pace.next_look(now, due)).await;
     }
 }
 
 /// One look at all keys: a read for one, a list for several, so that all are seen at one moment.
-async fn look_at_keys(clients: &mut Clients<'_>, store: &dyn Store, waited: &mut [Waited]) -> Result<()> {
+async fn look_at_keys(
+    clients: &mut Clients<'_>,
+    store: &dyn Store,
+    waited: &mut [Waited],
+) -> Result<()> {
     let start = Instant::now();
     let there: Vec<bool> = match waited {
         [one] => {
@@ -222,7 +248,9 @@ async fn look_at_keys(clients: &mut Clients<'_>, store: &dyn Store, waited: &mut
             let prefix = clients.prefix.clone();
             let mut keys = clients.call(store.list(&prefix)).await?;
             keys.sort_unstable();
-            let found = |one: &Waited| keys.binary_search(&clients.whole(one.key.as_deref().unwrap_or_default())).is_ok();
+            let found = |one: &Waited| {
+                keys.binary_search(&clients.whole(one.key.as_deref().unwrap_or_default())).is_ok()
+            };
             waited.iter().map(found).collect()
         }
     };
@@ -242,7 +270,10 @@ fn note(one: &mut Waited, there: bool, start: Instant) {
 /// Notes keys of one lease of which a single list had some and not others.
 fn note_apart(waited: &mut [Waited], there: &[bool]) {
     for gone in 0..waited.len() {
-        let shares = |other: &usize| waited[*other].tie == waited[gone].tie && matches!(waited[gone].tie, Some(Tie::Lease(_)));
+        let shares = |other: &usize| {
+            waited[*other].tie == waited[gone].tie
+                && matches!(waited[gone].tie, Some(Tie::Lease(_)))
+        };
         let other = (0..waited.len()).find(|other| !there[gone] && there[*other] && shares(other));
         if let Some(other) = other {
             let name = waited[other].name.clone();
@@ -280,6 +311,7 @@ pub(super) async fn survive(
         tokio::time::sleep_until(pace.next_look(look, until).min(until)).await;
     }
     let watched = start.elapsed();
-    let survival = |(key, gone): (&Vec<u8>, Option<Duration>)| Survival { key: key.clone(), watched, gone };
+    let survival =
+        |(key, gone): (&Vec<u8>, Option<Duration>)| Survival { key: key.clone(), watched, gone };
     Ok(Ok(keys.iter().zip(gone).map(survival).collect()))
 }

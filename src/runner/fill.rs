@@ -48,7 +48,9 @@ impl Fill {
         for (number, key) in share {
             let value = value(number, self.size);
             let write = tokio::time::timeout(self.deadline, self.write(key, &value)).await;
-            let granted = write.map_err(|_| StoreError::new(ErrorKind::DeadlineExceeded, "a write of the fill hung"))??;
+            let granted = write.map_err(|_| {
+                StoreError::new(ErrorKind::DeadlineExceeded, "a write of the fill hung")
+            })??;
             least = least.into_iter().chain(granted).min();
         }
         Ok(least)
@@ -85,7 +87,9 @@ pub(super) fn number(value: &[u8]) -> Option<u64> {
 pub(super) fn keys(key: &[u8], count: Option<usize>, distinct: Option<usize>) -> Vec<Vec<u8>> {
     let Some(count) = count else { return vec![key.to_vec()] };
     let distinct = distinct.unwrap_or(count).max(1);
-    (0..count).map(|number| [key, format!("{:04}", number % distinct).as_bytes()].concat()).collect()
+    (0..count)
+        .map(|number| [key, format!("{:04}", number % distinct).as_bytes()].concat())
+        .collect()
 }
 
 /// A fill that goes on in the background.

@@ -66,11 +66,18 @@ fn runtime(clock: Clock) -> std::io::Result<Runtime> {
     Builder::new_current_thread().enable_all().start_paused(clock == Clock::Virtual).build()
 }
 
-fn run_in(runtime: &Runtime, scenario: &Scenario, backend: &dyn Backend, settings: &Settings) -> Transcript {
+fn run_in(
+    runtime: &Runtime,
+    scenario: &Scenario,
+    backend: &dyn Backend,
+    settings: &Settings,
+) -> Transcript {
     let broken = |reason: String| Transcript { entries: Vec::new(), end: End::Broken(reason) };
     let instance = match guarded(runtime, backend.instance()) {
         Ok(Ok(instance)) => instance,
-        Ok(Err(error)) => return broken(format!("no instance of {} could be had: {error}", backend.name())),
+        Ok(Err(error)) => {
+            return broken(format!("no instance of {} could be had: {error}", backend.name()));
+        }
         Err(panic) => return broken(format!("{} panicked: {panic}", backend.name())),
     };
     let session = match guarded(runtime, Session::open(instance.as_ref(), backend, settings)) {
@@ -79,7 +86,8 @@ fn run_in(runtime: &Runtime, scenario: &Scenario, backend: &dyn Backend, setting
         Err(panic) => return broken(format!("{} panicked: {panic}", backend.name())),
     };
     let started = runtime.block_on(async { Instant::now() });
-    let mut recorder = Recorder { runtime, session, settings, started, entries: Vec::new(), end: None };
+    let mut recorder =
+        Recorder { runtime, session, settings, started, entries: Vec::new(), end: None };
     let ran = goldenscript::generate(&mut recorder, &scenario.text);
     recorder.finish(ran.err().map(|error| error.to_string()))
 }
@@ -90,7 +98,8 @@ fn guarded<T>(runtime: &Runtime, future: impl Future<Output = T>) -> Result<T, S
 
 fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without a message".into())
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".into())
 }
 
 /// Runs the commands of a script, and writes down each answer; what the answers amount to is judged elsewhere.
@@ -121,7 +130,13 @@ impl goldenscript::Runner for Recorder<'_> {
         let Some(answer) = answer else { return self.stop(End::Aborted) };
         let lost = answer.error().is_some_and(unanswered);
         let took = runtime.block_on(async { at.elapsed() });
-        self.entries.push(Entry { client, label: command.label(), at: at - self.started, took, answer });
+        self.entries.push(Entry {
+            client,
+            label: command.label(),
+            at: at - self.started,
+            took,
+            answer,
+        });
         if lost && let Some(reason) = runtime.block_on(self.session.clients.lost()) {
             return self.stop(End::Lost(reason));
         }

@@ -38,7 +38,8 @@ impl<'a> Session<'a> {
     ) -> std::result::Result<Self, String> {
         let name = backend.name();
         let opened = Clients::open_first(instance, settings.deadline).await;
-        let clients = opened.map_err(|error| format!("no client of {name} could be opened: {error}"))?;
+        let clients =
+            opened.map_err(|error| format!("no client of {name} could be opened: {error}"))?;
         Ok(Self {
             clients,
             watches: Watches::new(),
@@ -64,7 +65,9 @@ impl<'a> Session<'a> {
             Command::Update { key, value, ttl: None, lease: None, bare } => {
                 self.update(store_ref, key, value, *bare).await
             }
-            Command::Update { key, value, ttl: Some(ttl), .. } => self.update_with_ttl(store_ref, key, value, ttl.0).await,
+            Command::Update { key, value, ttl: Some(ttl), .. } => {
+                self.update_with_ttl(store_ref, key, value, ttl.0).await
+            }
             Command::Update { key, value, lease: Some(lease), .. } => {
                 self.update_with_lease(store_ref, key, value, lease).await
             }
@@ -76,15 +79,23 @@ impl<'a> Session<'a> {
             Command::List { prefix, count } => self.list(store_ref, prefix, *count).await,
             Command::Watch { prefix, name } => {
                 let name = watch_name(name);
-                self.watches.open(&mut self.clients, store_ref, name, &prefix.0).await.map(|()| Answer::Done)
+                self.watches
+                    .open(&mut self.clients, store_ref, name, &prefix.0)
+                    .await
+                    .map(|()| Answer::Done)
             }
             Command::Next { watch } => {
                 let event = self.watches.next(&mut self.clients, watch).await?;
                 Ok(Answer::Events(vec![event], None))
             }
             Command::Events { watch, count } => {
-                let (events, error) = self.watches.events(&mut self.clients, store_ref, watch).await;
-                Ok(if *count { watches::count(events, error) } else { Answer::Events(events, error) })
+                let (events, error) =
+                    self.watches.events(&mut self.clients, store_ref, watch).await;
+                Ok(if *count {
+                    watches::count(events, error)
+                } else {
+                    Answer::Events(events, error)
+                })
             }
             Command::Unwatch { watch } => self.watches.close(watch).map(|()| Answer::Done),
             Command::Lease { name, ttl } => self.lease(store_ref, name, ttl.0).await,
@@ -97,12 +108,21 @@ impl<'a> Session<'a> {
             Command::Expire { lease: Some(name), .. } => self.expire_lease(store_ref, name).await,
             Command::Expire { keys, .. } => {
                 let keys = own(keys);
-                let ended = expiry::expire_keys(&mut self.clients, store_ref, &self.ties, &self.pace, &keys).await?;
+                let ended = expiry::expire_keys(
+                    &mut self.clients,
+                    store_ref,
+                    &self.ties,
+                    &self.pace,
+                    &keys,
+                )
+                .await?;
                 Ok(ended.map_or_else(Answer::NoTtl, Answer::Expired))
             }
             Command::Survive { keys } => {
                 let keys = own(keys);
-                let lived = expiry::survive(&mut self.clients, store_ref, &self.ties, &self.pace, &keys).await?;
+                let lived =
+                    expiry::survive(&mut self.clients, store_ref, &self.ties, &self.pace, &keys)
+                        .await?;
                 Ok(lived.map_or_else(Answer::NoTtl, Answer::Survived))
             }
             Command::Wait { span } => {
@@ -122,7 +142,13 @@ impl<'a> Session<'a> {
         whole
     }
 
-    async fn update(&mut self, store: &dyn Store, key: &Bytes, value: &Bytes, bare: bool) -> Result<Answer> {
+    async fn update(
+        &mut self,
+        store: &dyn Store,
+        key: &Bytes,
+        value: &Bytes,
+        bare: bool,
+    ) -> Result<Answer> {
         if bare {
             return self.update_bare(store, &value.0).await;
         }
@@ -135,14 +161,23 @@ impl<'a> Session<'a> {
     /// Writes the empty key, unless somebody has one: it lies outside the case's prefix.
     async fn update_bare(&mut self, store: &dyn Store, value: &[u8]) -> Result<Answer> {
         if let Ok(Some(_)) = self.clients.call(store.read(b"")).await {
-            return Err(StoreError::new(ErrorKind::KeyExists, "the empty key has a value already, which is not kvspec's"));
+            return Err(StoreError::new(
+                ErrorKind::KeyExists,
+                "the empty key has a value already, which is not kvspec's",
+            ));
         }
         self.clients.call(store.update(b"", value)).await?;
         self.traces.keys.insert(Vec::new());
         Ok(Answer::Done)
     }
 
-    async fn update_with_ttl(&mut self, store: &dyn Store, key: &Bytes, value: &Bytes, asked: Duration) -> Result<Answer> {
+    async fn update_with_ttl(
+        &mut self,
+        store: &dyn Store,
+        key: &Bytes,
+        value: &Bytes,
+        asked: Duration,
+    ) -> Result<Answer> {
         let whole = self.touch(&key.0);
         let before = Instant::now();
         let granted = self.clients.call(store.update_with_ttl(&whole, &value.0, asked)).await?;
@@ -150,7 +185,13 @@ impl<'a> Session<'a> {
         Ok(Answer::Granted { asked, granted })
     }
 
-    async fn update_with_lease(&mut self, store: &dyn Store, key: &Bytes, value: &Bytes, lease: &str) -> Result<Answer> {
+    async fn update_with_lease(
+        &mut self,
+        store: &dyn Store,
+        key: &Bytes,
+        value: &Bytes,
+        lease: &str,
+    ) -> Result<Answer> {
         let whole = self.touch(&key.0);
         let id = self.lease_id(lease);
         self.clients.call(leases(store)?.update_with_lease(&whole, &value.0, id)).await?;
@@ -204,21 +245,29 @@ impl<'a> Session<'a> {
         let asked = Instant::now();
         let mut said = self.clients.call(leases(store)?.time_to_live(id)).await?;
         said.keys = said.keys.iter().map(|key| self.clients.own(key)).collect();
-        let Some(Held { hold, .. }) = self.ties.leases.get(name).copied() else { return Ok(Answer::Keys(said.keys)) };
+        let Some(Held { hold, .. }) = self.ties.leases.get(name).copied() else {
+            return Ok(Answer::Keys(said.keys));
+        };
         // Stores round down to whole seconds, and look at their clock between our two looks at ours.
         let rounding = Duration::from_secs(1) + Duration::from_millis(20);
         let least = hold.granted.saturating_sub(hold.before.elapsed() + rounding);
-        let most = (hold.granted + Duration::from_millis(20)).saturating_sub(asked.saturating_duration_since(hold.after));
+        let most = (hold.granted + Duration::from_millis(20))
+            .saturating_sub(asked.saturating_duration_since(hold.after));
         Ok(Answer::Left(Left { granted: hold.granted, least, most, said }))
     }
 
     async fn expire_lease(&mut self, store: &dyn Store, name: &str) -> Result<Answer> {
-        let Some(held) = self.ties.leases.get(name).copied() else { return Ok(Answer::NoTtl(name.into())) };
-        expiry::expire_lease(&mut self.clients, store, &self.pace, name, held).await.map(Answer::Expired)
+        let Some(held) = self.ties.leases.get(name).copied() else {
+            return Ok(Answer::NoTtl(name.into()));
+        };
+        expiry::expire_lease(&mut self.clients, store, &self.pace, name, held)
+            .await
+            .map(Answer::Expired)
     }
 
     async fn fill(&mut self, store: Arc<dyn Store>, command: &Command) -> Result<Answer> {
-        let Command::Fill { key, count, distinct, size, writers, ttl, lease, name } = command else {
+        let Command::Fill { key, count, distinct, size, writers, ttl, lease, name } = command
+        else {
             unreachable!("only a fill is filled")
         };
         let own = fill::keys(&key.0, *count, *distinct);
@@ -226,7 +275,15 @@ impl<'a> Session<'a> {
         let size = size.map(|size| size.0);
         let lease_id = lease.as_deref().map(|lease| self.lease_id(lease));
         let deadline = self.clients.deadline;
-        let fill = Fill { store, keys, size, writers: *writers, ttl: ttl.map(|ttl| ttl.0), lease: lease_id, deadline };
+        let fill = Fill {
+            store,
+            keys,
+            size,
+            writers: *writers,
+            ttl: ttl.map(|ttl| ttl.0),
+            lease: lease_id,
+            deadline,
+        };
         if let Some(name) = name {
             self.fills.insert(name.clone(), tokio::spawn(fill.run()));
             return Ok(Answer::Done);
@@ -241,16 +298,23 @@ impl<'a> Session<'a> {
             }
         }
         let asked = ttl.map(|ttl| ttl.0);
-        Ok(asked.zip(granted).map_or(Answer::Done, |(asked, granted)| Answer::Granted { asked, granted }))
+        Ok(asked
+            .zip(granted)
+            .map_or(Answer::Done, |(asked, granted)| Answer::Granted { asked, granted }))
     }
 
     async fn join(&mut self, name: &str) -> Result<Answer> {
         let Some(running) = self.fills.remove(name) else {
-            return Err(StoreError::new(ErrorKind::Other, format!("no fill called '{name}' is under way")));
+            return Err(StoreError::new(
+                ErrorKind::Other,
+                format!("no fill called '{name}' is under way"),
+            ));
         };
         match running.await {
             Ok(written) => written.map(|_| Answer::Done),
-            Err(error) if error.is_panic() => Ok(Answer::Panic(super::panic_message(error.into_panic()))),
+            Err(error) if error.is_panic() => {
+                Ok(Answer::Panic(super::panic_message(error.into_panic())))
+            }
             Err(error) => Err(StoreError::new(ErrorKind::Other, error.to_string())),
         }
     }
@@ -269,7 +333,9 @@ impl<'a> Session<'a> {
 }
 
 fn leases(store: &dyn Store) -> Result<&dyn Leases> {
-    store.leases().ok_or_else(|| StoreError::new(ErrorKind::Unsupported, "this store has no leases"))
+    store
+        .leases()
+        .ok_or_else(|| StoreError::new(ErrorKind::Unsupported, "this store has no leases"))
 }
 
 fn own(keys: &[Bytes]) -> Vec<Vec<u8>> {

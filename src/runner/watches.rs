@@ -47,7 +47,13 @@ impl Watches {
     }
 
     /// Opens a watch; one of the same name is ended.
-    pub async fn open(&mut self, clients: &mut Clients<'_>, store: &dyn Store, name: String, prefix: &[u8]) -> Result<()> {
+    pub async fn open(
+        &mut self,
+        clients: &mut Clients<'_>,
+        store: &dyn Store,
+        name: String,
+        prefix: &[u8],
+    ) -> Result<()> {
         let prefix = clients.whole(prefix);
         let stream = clients.call(store.watch(&prefix)).await?;
         let watch = Watch { prefix, stream, pending: VecDeque::new(), ended: None };
@@ -88,7 +94,9 @@ impl Watches {
         store: &dyn Store,
         name: &str,
     ) -> (Vec<WatchEvent>, Option<StoreError>) {
-        let Some(watch) = self.open.get_mut(name) else { return (Vec::new(), Some(not_open(name))) };
+        let Some(watch) = self.open.get_mut(name) else {
+            return (Vec::new(), Some(not_open(name)));
+        };
         let fence = self.fences.next(&watch.prefix);
         let fences = &self.fences;
         let mut events = Vec::new();
@@ -119,13 +127,21 @@ impl Watch {
             match self.stream.next().await {
                 Some(Ok(batch)) => self.pending.extend(batch),
                 Some(Err(error)) => self.ended = Some(error),
-                None => self.ended = Some(StoreError::new(ErrorKind::Canceled, "the watch ended without a word")),
+                None => {
+                    self.ended =
+                        Some(StoreError::new(ErrorKind::Canceled, "the watch ended without a word"))
+                }
             }
         }
     }
 
     /// Collects events up to the fence.
-    async fn until(&mut self, fence: &[u8], fences: &Fences, events: &mut Vec<WatchEvent>) -> Result<()> {
+    async fn until(
+        &mut self,
+        fence: &[u8],
+        fences: &Fences,
+        events: &mut Vec<WatchEvent>,
+    ) -> Result<()> {
         loop {
             match self.next().await? {
                 WatchEvent::Put { key, .. } if key == fence => return Ok(()),
@@ -145,7 +161,9 @@ fn own(clients: &Clients<'_>, event: WatchEvent) -> WatchEvent {
         WatchEvent::Put { key, value, mod_revision } => {
             WatchEvent::Put { key: clients.own(&key), value, mod_revision }
         }
-        WatchEvent::Delete { key, mod_revision } => WatchEvent::Delete { key: clients.own(&key), mod_revision },
+        WatchEvent::Delete { key, mod_revision } => {
+            WatchEvent::Delete { key: clients.own(&key), mod_revision }
+        }
     }
 }
 

@@ -187,7 +187,9 @@ impl Command {
     /// How long the command makes a script wait, as far as its own words tell.
     pub fn patience(&self) -> Duration {
         match self {
-            Self::Update { ttl: Some(span), .. } | Self::Fill { ttl: Some(span), .. } => span.0.min(LONGEST_WAIT),
+            Self::Update { ttl: Some(span), .. } | Self::Fill { ttl: Some(span), .. } => {
+                span.0.min(LONGEST_WAIT)
+            }
             Self::Lease { ttl: span, .. } | Self::Wait { span } => span.0.min(LONGEST_WAIT),
             _ => Duration::ZERO,
         }

@@ -92,7 +92,10 @@ pub fn embedded() -> Result<Vec<Scenario>, ScenarioError> {
     Ok(scenarios)
 }
 
-fn collect_embedded(dir: &'static Dir<'static>, scenarios: &mut Vec<Scenario>) -> Result<(), ScenarioError> {
+fn collect_embedded(
+    dir: &'static Dir<'static>,
+    scenarios: &mut Vec<Scenario>,
+) -> Result<(), ScenarioError> {
     for file in dir.files().filter(|file| is_script(file.path())) {
         let path = Path::new("scenarios").join(file.path());
         let text = file.contents_utf8().ok_or_else(|| not_utf8(&path))?;
@@ -115,9 +118,14 @@ pub fn from_dir(folder: &Path) -> Result<Vec<Scenario>, ScenarioError> {
     Ok(scenarios)
 }
 
-fn collect_dir(root: &Path, folder: &Path, scenarios: &mut Vec<Scenario>) -> Result<(), ScenarioError> {
-    let unreadable = |path: &Path, error: std::io::Error| {
-        ScenarioError { path: path.into(), reason: format!("cannot be read: {error}") }
+fn collect_dir(
+    root: &Path,
+    folder: &Path,
+    scenarios: &mut Vec<Scenario>,
+) -> Result<(), ScenarioError> {
+    let unreadable = |path: &Path, error: std::io::Error| ScenarioError {
+        path: path.into(),
+        reason: format!("cannot be read: {error}"),
     };
     for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
         let path = entry.map_err(|error| unreadable(folder, error))?.path();
@@ -126,7 +134,8 @@ fn collect_dir(root: &Path, folder: &Path, scenarios: &mut Vec<Scenario>) -> Res
         } else if is_script(&path) {
             let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, error))?;
             let text = String::from_utf8(bytes).map_err(|_| not_utf8(&path))?;
-            let below = path.strip_prefix(root).expect("the walk started at the root").to_path_buf();
+            let below =
+                path.strip_prefix(root).expect("the walk started at the root").to_path_buf();
             scenarios.push(Scenario::parse(&below, path, text)?);
         }
     }
@@ -148,7 +157,8 @@ impl Scenario {
         let wrong = |reason: String| ScenarioError { path: path.clone(), reason };
         let patience = script::check(&text).map_err(wrong)?.iter().map(Command::patience).sum();
         let header = Header::read(&text).map_err(wrong)?;
-        let mut needs: Vec<_> = name.split('/').filter_map(Need::of_folder).chain(header.needs).collect();
+        let mut needs: Vec<_> =
+            name.split('/').filter_map(Need::of_folder).chain(header.needs).collect();
         needs.sort();
         needs.dedup();
         let Header { law, clauses, source, exclusive, .. } = header;
@@ -176,7 +186,9 @@ impl Header {
         let mut header = Self::default();
         for (index, line) in text.lines().enumerate() {
             let Some(comment) = line.strip_prefix('#') else { break };
-            header.take(comment.trim()).map_err(|reason| format!("line {}: {reason}", index + 1))?;
+            header
+                .take(comment.trim())
+                .map_err(|reason| format!("line {}: {reason}", index + 1))?;
         }
         if header.law.is_empty() {
             return Err("line 1: expected a comment that states the law in one sentence".into());
@@ -191,7 +203,8 @@ impl Header {
             Some(("source", rest)) => self.source = rest.trim().to_string(),
             Some(("exclusive", rest)) => self.exclusive = Some(rest.trim().to_string()),
             Some(("needs", rest)) => {
-                self.needs = rest.split_whitespace().map(Need::from_name).collect::<Result<_, _>>()?;
+                self.needs =
+                    rest.split_whitespace().map(Need::from_name).collect::<Result<_, _>>()?;
             }
             _ if self.law.is_empty() => self.law = comment.to_string(),
             _ => {}

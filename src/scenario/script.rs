@@ -41,7 +41,9 @@ pub fn blocks(text: &str) -> Vec<Lines> {
 pub fn check(text: &str) -> Result<Vec<Command>, String> {
     let mut reader = Reader::default();
     match goldenscript::generate(&mut reader, text) {
-        Ok(_) if reader.commands.is_empty() => Err("the script has no command; it would pass on any store".into()),
+        Ok(_) if reader.commands.is_empty() => {
+            Err("the script has no command; it would pass on any store".into())
+        }
         Ok(_) => Ok(reader.commands),
         Err(error) => Err(plain(&error)),
     }
@@ -58,8 +60,24 @@ fn plain(error: &io::Error) -> String {
 
 /// Every command that a script may have.
 pub const NAMES: &[&str] = &[
-    "close", "delete", "events", "expire", "fill", "join", "keep_alive", "lease", "list", "next", "read", "revoke",
-    "survive", "time_to_live", "unwatch", "update", "wait", "watch",
+    "close",
+    "delete",
+    "events",
+    "expire",
+    "fill",
+    "join",
+    "keep_alive",
+    "lease",
+    "list",
+    "next",
+    "read",
+    "revoke",
+    "survive",
+    "time_to_live",
+    "unwatch",
+    "update",
+    "wait",
+    "watch",
 ];
 
 /// Collects commands, and refuses what a name or flag makes senseless.
@@ -139,5 +157,8 @@ fn known(name: &str, names: &[String], what: &str, also: &[&str]) -> Result<(), 
     if also.contains(&name) || names.iter().any(|known| known == name) {
         return Ok(());
     }
-    Err(format!("no {what} is called '{name}' here; those before this line are: [{}]", names.join(", ")))
+    Err(format!(
+        "no {what} is called '{name}' here; those before this line are: [{}]",
+        names.join(", ")
+    ))
 }

@@ -34,7 +34,13 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (number, unit) = split_unit(text);
         let seconds = match unit {
-            "ms" => return number.parse().map(Duration::from_millis).map(Span).map_err(|_| bad_span(text)),
+            "ms" => {
+                return number
+                    .parse()
+                    .map(Duration::from_millis)
+                    .map(Span)
+                    .map_err(|_| bad_span(text));
+            }
             "s" => 1,
             "m" => 60,
             "h" => 3_600,
@@ -47,7 +53,9 @@ impl FromStr for Span {
 }
 
 fn bad_span(text: &str) -> String {
-    format!("'{text}' is no length of time: expected a whole number and ms, s, m, h or d, such as 500ms or 5s")
+    format!(
+        "'{text}' is no length of time: expected a whole number and ms, s, m, h or d, such as 500ms or 5s"
+    )
 }
 
 /// A number of bytes as a script writes it: `100`, `100KiB`, `1MiB`.
@@ -58,7 +66,11 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bad = || format!("'{text}' is no size: expected a whole number of bytes, KiB or MiB, such as 100KiB");
+        let bad = || {
+            format!(
+                "'{text}' is no size: expected a whole number of bytes, KiB or MiB, such as 100KiB"
+            )
+        };
         let (number, unit) = split_unit(text);
         let scale = match unit {
             "" => 1,
@@ -66,7 +78,12 @@ impl FromStr for Size {
             "MiB" => 1 << 20,
             _ => return Err(bad()),
         };
-        number.parse().ok().and_then(|number: usize| number.checked_mul(scale)).map(Size).ok_or_else(bad)
+        number
+            .parse()
+            .ok()
+            .and_then(|number: usize| number.checked_mul(scale))
+            .map(Size)
+            .ok_or_else(bad)
     }
 }
 
@@ -88,7 +105,10 @@ pub fn quote(bytes: &[u8]) -> String {
     let mut quoted = String::from('"');
     for chunk in bytes.utf8_chunks() {
         chunk.valid().chars().for_each(|c| escape(c, &mut quoted));
-        chunk.invalid().iter().for_each(|byte| write!(quoted, "\\x{byte:02x}").expect("a string takes all"));
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|byte| write!(quoted, "\\x{byte:02x}").expect("a string takes all"));
     }
     quoted.push('"');
     quoted
@@ -115,7 +135,9 @@ pub fn quote_value(bytes: &[u8]) -> String {
     if bytes.len() <= SHOWN_WHOLE {
         return quote(bytes);
     }
-    let hash = bytes.iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    let hash = bytes
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     format!("({} bytes, hash {hash:08x})", bytes.len())
 }
 

@@ -141,7 +141,11 @@ impl Keyspace {
         }
     }
 
-    pub fn watch(&mut self, client: u64, prefix: &[u8]) -> mpsc::UnboundedReceiver<Result<Vec<WatchEvent>>> {
+    pub fn watch(
+        &mut self,
+        client: u64,
+        prefix: &[u8],
+    ) -> mpsc::UnboundedReceiver<Result<Vec<WatchEvent>>> {
         let (events, receiver) = mpsc::unbounded_channel();
         self.watchers.push(Watcher { client, prefix: prefix.to_vec(), events });
         receiver

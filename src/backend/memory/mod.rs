@@ -13,7 +13,9 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use self::keyspace::Keyspace;
 use super::{Backend, Clock, Instance};
-use crate::store::{ErrorKind, Lease, LeaseId, Leases, Limits, Result, Store, TimeToLive, WatchStream};
+use crate::store::{
+    ErrorKind, Lease, LeaseId, Leases, Limits, Result, Store, TimeToLive, WatchStream,
+};
 
 /// The memory store as a backend: every case gets an empty store of its own, on virtual time.
 #[derive(Debug, Clone, Default)]
