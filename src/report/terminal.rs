@@ -151,19 +151,16 @@ impl<W: Write> Terminal<W> {
 
     fn tally(&self, tally: &Tally) -> String {
         let skipped = tally.skipped.values().sum();
-        let good = |text: &str| self.paint.good(text);
-        let bad = |text: &str| self.paint.loud(text);
-        let odd = |text: &str| self.paint.odd(text);
-        let counts: [(usize, &str, &dyn Fn(&str) -> String); 5] = [
-            (tally.passed, "passed", &good),
-            (tally.failed, "failed", &bad),
-            (tally.inconclusive, "unclear", &odd),
-            (tally.errored, "errored", &bad),
-            (skipped, "skipped", &odd),
+        let paint = self.paint;
+        let told = [
+            (tally.passed, "passed", paint.good(format!("{} passed", tally.passed))),
+            (tally.failed, "failed", paint.loud(format!("{} failed", tally.failed))),
+            (tally.inconclusive, "unclear", paint.odd(format!("{} unclear", tally.inconclusive))),
+            (tally.errored, "errored", paint.loud(format!("{} errored", tally.errored))),
+            (skipped, "skipped", paint.odd(format!("{skipped} skipped"))),
         ];
-        let told = counts.iter().filter(|(count, word, _)| *count > 0 || *word == "passed");
-        let told: Vec<_> =
-            told.map(|(count, word, paint)| paint(&format!("{count} {word}"))).collect();
+        let told = told.into_iter().filter(|(count, word, _)| *count > 0 || *word == "passed");
+        let told: Vec<_> = told.map(|(_, _, text)| text).collect();
         format!("{} in {}", told.join(", "), seconds(tally.took))
     }
 
