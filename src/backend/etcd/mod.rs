@@ -9,7 +9,9 @@ mod access;
 mod connect;
 mod error;
 mod lease;
+mod revision;
 mod store;
+mod txn;
 mod watch;
 
 pub use access::{Access, Tls, User};
@@ -49,5 +51,11 @@ impl Backend for EtcdBackend {
 impl Instance for EtcdBackend {
     async fn open(&self) -> Result<Box<dyn Store>> {
         Ok(Box::new(EtcdStore::connect(&self.access, self.base_prefix.as_slice()).await?))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        // A connection of its own: that of the call without an answer may be what is broken.
+        let store = EtcdStore::connect(&self.access, self.base_prefix.as_slice()).await?;
+        store.read(&self.base_prefix).await.map(drop)
     }
 }
