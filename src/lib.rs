@@ -1,4 +1,6 @@
 //! Conformance suite for coordination stores.
 
 pub mod backend;
+#[cfg(feature = "etcd")]
+pub mod server;
 pub mod store;
