@@ -4,3 +4,7 @@ pub mod backend;
 #[cfg(feature = "etcd")]
 pub mod server;
 pub mod store;
+pub mod suite;
+pub mod target;
+pub mod transcript;
+pub mod verdict;

@@ -6,6 +6,7 @@ use crate::store::{Limits, Result, Store};
 
 #[cfg(feature = "etcd")]
 pub mod etcd;
+pub mod memory;
 
 /// Opens stores of one kind, and says what the trait cannot say of them.
 #[async_trait]
@@ -23,6 +24,11 @@ pub trait Backend: Send + Sync {
         Limits::default()
     }
 
+    /// Whether the instances of different cases share one store, so that an exclusive case must run alone.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Gives the instance that one case runs against: a fresh store, or a share of one that all cases use.
     ///
     /// Called inside the runtime of the case; dropping the instance takes down what belongs to it alone.
@@ -34,6 +40,12 @@ pub trait Backend: Send + Sync {
 pub trait Instance: Send + Sync {
     /// Opens one client. All clients of an instance see the same keys.
     async fn open(&self) -> Result<Box<dyn Store>>;
+
+    /// Tells whether the store can still be reached. Asked only after a call that got no answer, to tell a store that is
+    /// wrong from one that is gone.
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The clock that a store's times run on.

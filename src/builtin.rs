@@ -1,0 +1,55 @@
+//! The targets that kvspec itself brings, by the names of their backends.
+
+use crate::backend::memory::MemoryBackend;
+use crate::target::Target;
+
+#[cfg(feature = "etcd")]
+pub use self::etcd::{NO_SERVER, etcd_target};
+
+/// The names that [`target`] knows.
+pub const NAMES: &[&str] = &[
+    "memory",
+    #[cfg(feature = "etcd")]
+    "etcd",
+];
+
+/// The memory store, the reference.
+pub fn memory_target() -> Target {
+    Target::new(MemoryBackend)
+}
+
+#[cfg(feature = "etcd")]
+mod etcd {
+    use tokio::runtime::Builder;
+
+    use crate::backend::etcd::EtcdBackend;
+    use crate::runner::Abort;
+    use crate::server::{self, NoServer, Server, ServerOptions};
+    use crate::target::{Opened, Target, Unavailable};
+
+    /// The reason for which cases are skipped where no server was found.
+    pub const NO_SERVER: &str = "no etcd server was found";
+
+    /// etcd on whatever server `options` find, once it is first asked for; looking for one ends with `abort`.
+    pub fn etcd_target(options: ServerOptions, abort: Abort) -> Target {
+        Target::opened_by("etcd", move || {
+            let server = find(&options, &abort)?;
+            let about = format!("etcd {}, {}", server.version(), server.origin());
+            let backend = std::sync::Arc::new(EtcdBackend::new(server.access().clone()));
+            Ok(Opened { backend, about, guard: Box::new(server) })
+        })
+    }
+
+    fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {
+        let is_named = !options.access.endpoints.is_empty();
+        let unavailable = |story: String| Unavailable { reason: NO_SERVER.into(), story, is_named };
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| unavailable(error.to_string()))?;
+        runtime.block_on(async {
+            tokio::select! {
+                found = server::find(options) => found.map_err(|none: NoServer| unavailable(none.to_string())),
+                () = abort.thrown() => Err(unavailable("interrupted while looking for a server".into())),
+            }
+        })
+    }
+}

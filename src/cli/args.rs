@@ -1,0 +1,220 @@
+//! What the command line may say.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+
+use super::{Problem, said};
+use crate::builtin;
+use crate::plan::Filter;
+use crate::scenario::words::Span;
+use crate::scenario::{self, Scenario};
+#[cfg(feature = "etcd")]
+use crate::{
+    backend::etcd::{Tls, User},
+    server::{ServerChoice, ServerOptions, endpoints},
+};
+
+/// Proves on a running store whether it does what etcd promises.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "\
+Examples:
+  kvspec run                                     the memory store, and etcd if a server is found
+  kvspec run --backend etcd core/watch           the watch scenarios on etcd alone
+  kvspec run --endpoints http://127.0.0.1:2379   a server of your own
+  kvspec list                                    every scenario and its law
+
+Exit codes: 0 all passed or skipped as allowed, 1 a failure, 2 could not judge."
+)]
+pub(super) struct Args {
+    /// When to use colour.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    #[command(subcommand)]
+    pub job: Job,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Color {
+    /// On a terminal that shows it, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Job {
+    /// Run scenarios against stores, and say which passed.
+    #[command(after_help = "\
+Example:
+  kvspec run --backend etcd --endpoints http://127.0.0.1:2379 --exact core/watch/two-updates-one-key")]
+    Run(Box<RunArgs>),
+    /// Name every scenario, its law and its clauses; starts nothing.
+    #[command(after_help = "Example:\n  kvspec list core/ttl")]
+    List(ListArgs),
+    /// Write what etcd v3.5.1 answers to scripts, beside each as FILE.new.
+    #[cfg(feature = "etcd")]
+    #[command(after_help = "Example:\n  kvspec record --scenarios scenarios core/watch")]
+    Record(RecordArgs),
+    /// Start the server that `run` would find, and run a command with ETCD_ENDPOINTS set.
+    #[cfg(feature = "etcd")]
+    #[command(after_help = "Example:\n  kvspec serve -- cargo nextest run")]
+    Serve(ServeArgs),
+}
+
+#[derive(Debug, Group)]
+pub(super) struct RunArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// The backends to run against, separated by commas; all of them where it is not given.
+    #[arg(long, value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(builtin::NAMES))]
+    pub backend: Vec<String>,
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// How many cases run side by side; by default as many as fit the store's clock.
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// How long one call of a store may take, such as 500ms or 10s.
+    #[arg(long, default_value = "10s", value_parser = deadline)]
+    pub deadline: Duration,
+    /// Fail where no server is found, instead of skipping its cases.
+    #[arg(long, env = "KVSPEC_REQUIRE_SERVER", value_parser = FalseyValueParser::new())]
+    pub require_server: bool,
+}
+
+fn deadline(text: &str) -> Result<Duration, String> {
+    match text.parse::<Span>()?.0 {
+        Duration::ZERO => Err("a deadline of nothing lets no store answer".into()),
+        span => Ok(span),
+    }
+}
+
+#[derive(Debug, Group)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+}
+
+/// Which scenarios are wanted.
+#[derive(Debug, Group)]
+pub(super) struct ChoiceArgs {
+    /// Parts of scenario names; everything where there is none.
+    pub filter: Vec<String>,
+    /// Take filters as whole names.
+    #[arg(long)]
+    pub exact: bool,
+    /// Leave out scenarios whose names contain this.
+    #[arg(long, value_name = "FILTER")]
+    pub skip: Vec<String>,
+    /// Use the scripts below this folder instead of the suite that travels in the program.
+    #[arg(long, value_name = "DIR")]
+    pub scenarios: Option<PathBuf>,
+}
+
+impl ChoiceArgs {
+    /// The scenarios that are wanted.
+    pub fn choose(&self) -> Result<Vec<std::sync::Arc<Scenario>>, Problem> {
+        let scenarios = match &self.scenarios {
+            Some(folder) => scenario::from_dir(folder),
+            None => scenario::embedded(),
+        };
+        let filter =
+            Filter { patterns: self.filter.clone(), exact: self.exact, skip: self.skip.clone() };
+        filter.choose(scenarios.map_err(said)?).map_err(said)
+    }
+}
+
+#[cfg(feature = "etcd")]
+#[derive(Debug, Group)]
+pub(super) struct RecordArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+#[cfg(feature = "etcd")]
+#[derive(Debug, Group)]
+pub(super) struct ServeArgs {
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// The command to run, and its arguments.
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// Which etcd to run against. What is not given here is read from the environment.
+#[cfg(feature = "etcd")]
+#[derive(Debug, Group)]
+#[command(next_help_heading = "etcd server")]
+pub(super) struct ServerArgs {
+    /// Client URLs of a server of yours, separated by commas [env: ETCD_ENDPOINTS]
+    #[arg(long, value_name = "URL,…")]
+    pub endpoints: Option<String>,
+    /// The ways to come by a server that may be tried.
+    #[arg(long, value_name = "auto|endpoints|container|process", default_value_t = ServerChoice::Auto, hide_default_value = true)]
+    pub server: ServerChoice,
+    /// The authority that signed the server's certificate, a PEM file [env: ETCDCTL_CACERT]
+    #[arg(long, value_name = "FILE")]
+    pub cacert: Option<PathBuf>,
+    /// The client's certificate, a PEM file [env: ETCDCTL_CERT]
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub cert: Option<PathBuf>,
+    /// The client's key, a PEM file [env: ETCDCTL_KEY]
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub key: Option<PathBuf>,
+    /// The user to log in as; the password is read from ETCDCTL_PASSWORD [env: ETCDCTL_USER]
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+}
+
+#[cfg(feature = "etcd")]
+impl ServerArgs {
+    /// What the environment says, and over it what the command line says.
+    pub fn options(&self) -> Result<ServerOptions, Problem> {
+        let mut options = ServerOptions::from_env().map_err(said)?;
+        options.choice = self.server;
+        if let Some(list) = &self.endpoints {
+            options.access.endpoints =
+                endpoints(list).map_err(|error| said(format!("--endpoints: {error}")))?;
+        }
+        if options.choice == ServerChoice::Container || options.choice == ServerChoice::Process {
+            options.access.endpoints.clear();
+        }
+        if self.cacert.is_some() || self.cert.is_some() {
+            let tls = options.access.tls.get_or_insert_with(Tls::default);
+            tls.ca = self.cacert.clone().or(tls.ca.take());
+            tls.client = self.cert.clone().zip(self.key.clone()).or(tls.client.take());
+        }
+        if let Some(name) = &self.user {
+            let password = std::env::var("ETCDCTL_PASSWORD");
+            let password =
+                password.map_err(|_| said("--user needs the password in ETCDCTL_PASSWORD"))?;
+            options.access.user = Some(User { name: name.clone(), password });
+        }
+        Ok(options)
+    }
+
+    /// The flags that were given, as a user would type them again.
+    pub fn typed(&self) -> String {
+        let mut typed = String::new();
+        let mut flag = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                typed.push_str(&format!(" --{name} {value}"));
+            }
+        };
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        flag("endpoints", self.endpoints.clone());
+        flag("server", (self.server != ServerChoice::Auto).then(|| self.server.to_string()));
+        flag("cacert", path(&self.cacert));
+        flag("cert", path(&self.cert));
+        flag("key", path(&self.key));
+        flag("user", self.user.clone());
+        typed
+    }
+}

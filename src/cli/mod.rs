@@ -1,0 +1,77 @@
+//! The `kvspec` command: arguments, and what its exit codes mean.
+
+mod args;
+mod list;
+#[cfg(feature = "etcd")]
+mod record;
+mod run;
+#[cfg(feature = "etcd")]
+mod serve;
+
+use std::fmt::Display;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::args::{Args, Color, Job};
+
+/// The exit codes of the command. A process that was told to end exits with 128 and the signal's number.
+pub mod exit {
+    /// Every case passed, or was skipped as allowed.
+    pub const PASSED: u8 = 0;
+    /// A case failed, or a server that is required is not there.
+    pub const FAILED: u8 = 1;
+    /// Nothing can be said: nothing matched, a bad script, a server lost midway, a wrong call.
+    pub const UNJUDGED: u8 = 2;
+}
+
+/// Does what the process's arguments ask for.
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    match args.color {
+        Color::Auto => {}
+        Color::Always => owo_colors::set_override(true),
+        Color::Never => owo_colors::set_override(false),
+    }
+    let done = match args.job {
+        Job::Run(args) => run::run(&args),
+        Job::List(args) => list::list(&args),
+        #[cfg(feature = "etcd")]
+        Job::Record(args) => record::record(&args),
+        #[cfg(feature = "etcd")]
+        Job::Serve(args) => serve::serve(&args),
+    };
+    ExitCode::from(done.unwrap_or_else(|problem| problem.tell()))
+}
+
+/// Why the command could not do its job.
+enum Problem {
+    /// Something to tell the user.
+    Said(String),
+    /// Nobody reads the output any more.
+    Unread,
+}
+
+impl Problem {
+    fn tell(self) -> u8 {
+        if let Self::Said(text) = self {
+            eprintln!("kvspec: {text}");
+        }
+        exit::UNJUDGED
+    }
+}
+
+impl From<io::Error> for Problem {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::Unread,
+            _ => Self::Said(format!("the output could not be written: {error}")),
+        }
+    }
+}
+
+/// Turns an error into something to tell the user.
+fn said(error: impl Display) -> Problem {
+    Problem::Said(error.to_string())
+}

@@ -1,0 +1,95 @@
+//! `kvspec run`: arguments to plan to suite to report to exit code.
+
+use std::io::{self, IsTerminal};
+
+use owo_colors::Stream;
+
+use super::args::RunArgs;
+use super::{Problem, exit, said};
+use crate::builtin;
+use crate::event::Summary;
+use crate::plan::Plan;
+use crate::report::paint::Paint;
+use crate::report::terminal::Terminal;
+use crate::report::warning::warn;
+use crate::runner::{Abort, Settings};
+use crate::signal::Signals;
+use crate::suite;
+use crate::target::Target;
+
+/// Runs what was asked for, and gives the exit code.
+pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
+    let scenarios = args.choice.choose()?;
+    let abort = Abort::new();
+    let targets = targets(args, &abort)?;
+    let signals = Signals::listen(abort.clone()).map_err(said)?;
+    let mut plan = Plan::new(targets, &scenarios);
+    plan.open();
+    let missing = warn_of_missing(&plan)?;
+
+    let settings = Settings { deadline: args.deadline, abort };
+    let with_bar = io::stdout().is_terminal() && io::stderr().is_terminal();
+    let mut report =
+        Terminal::new(io::stdout().lock(), Paint::auto(Stream::Stdout), with_bar, rerun(args));
+    let ran =
+        suite::run(&plan, &settings, args.jobs.map(usize::from), &mut |event| report.take(event));
+    // Servers go with the plan, also when nobody reads the report any more.
+    drop(plan);
+    let summary = ran?;
+    Ok(signals.exit_code().unwrap_or_else(|| code(&summary, &missing, args.require_server)))
+}
+
+fn targets(args: &RunArgs, abort: &Abort) -> Result<Vec<Target>, Problem> {
+    let is_wanted =
+        |name: &str| args.backend.is_empty() || args.backend.iter().any(|wanted| wanted == name);
+    let mut targets = Vec::new();
+    if is_wanted("memory") {
+        targets.push(builtin::memory_target());
+    }
+    #[cfg(feature = "etcd")]
+    if is_wanted("etcd") {
+        targets.push(builtin::etcd_target(args.server.options()?, abort.clone()));
+    }
+    let _ = abort;
+    Ok(targets)
+}
+
+/// What is not there.
+#[derive(Default)]
+struct Missing {
+    any: bool,
+    named: bool,
+}
+
+fn warn_of_missing(plan: &Plan) -> io::Result<Missing> {
+    let mut missing = Missing::default();
+    for share in &plan.shares {
+        if let Err(unavailable) = share.target.ready() {
+            missing.any = true;
+            missing.named |= unavailable.is_named;
+            warn(unavailable, Paint::auto(Stream::Stderr))?;
+        }
+    }
+    Ok(missing)
+}
+
+fn code(summary: &Summary, missing: &Missing, is_server_required: bool) -> u8 {
+    match summary {
+        summary if summary.ended_early.is_some() => exit::UNJUDGED,
+        summary if summary.has_failed() || (missing.any && is_server_required) => exit::FAILED,
+        // A server that the user named and that is not there was not tested: that is no green.
+        summary if summary.is_unjudged() || missing.named => exit::UNJUDGED,
+        _ => exit::PASSED,
+    }
+}
+
+/// The command that runs one case again, up to its backend and name.
+fn rerun(args: &RunArgs) -> String {
+    let mut rerun = String::from("kvspec run");
+    if let Some(folder) = &args.choice.scenarios {
+        rerun.push_str(&format!(" --scenarios {}", folder.display()));
+    }
+    #[cfg(feature = "etcd")]
+    rerun.push_str(&args.server.typed());
+    rerun
+}

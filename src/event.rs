@@ -1,0 +1,117 @@
+//! The few events of a run that all reports are made from.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::plan::Case;
+use crate::transcript::Transcript;
+use crate::verdict::Verdict;
+
+/// Something that happened in a run.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum RunEvent<'a> {
+    /// The run begins.
+    Started {
+        /// How many cases there are.
+        cases: usize,
+    },
+    /// The cases of a target begin, or are all skipped.
+    TargetStarted {
+        /// The backend's name.
+        name: &'a str,
+        /// What it is, or why it is not there.
+        about: Result<&'a str, &'a str>,
+        /// How many cases it has.
+        cases: usize,
+    },
+    /// A case begins.
+    CaseStarted {
+        /// The case.
+        case: &'a Case,
+    },
+    /// A case is over.
+    CaseFinished {
+        /// What became of it.
+        outcome: &'a Outcome,
+    },
+    /// The cases of a target are over.
+    TargetFinished {
+        /// The backend's name.
+        name: &'a str,
+        /// What became of them.
+        tally: &'a Tally,
+    },
+    /// The run is over.
+    Finished {
+        /// What became of it.
+        summary: &'a Summary,
+    },
+}
+
+/// What became of a case.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The case.
+    pub case: Case,
+    /// What it amounts to.
+    pub verdict: Verdict,
+    /// What was seen; empty where it was skipped.
+    pub transcript: Option<Transcript>,
+    /// How long it took by the wall clock.
+    pub took: Duration,
+}
+
+/// What became of the cases of one target.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many passed.
+    pub passed: usize,
+    /// How many failed.
+    pub failed: usize,
+    /// How many could not be judged.
+    pub inconclusive: usize,
+    /// How many kvspec itself failed at.
+    pub errored: usize,
+    /// How many were skipped, by reason.
+    pub skipped: BTreeMap<String, usize>,
+    /// How long they took together by the wall clock.
+    pub took: Duration,
+}
+
+impl Tally {
+    /// Counts one more verdict.
+    pub fn add(&mut self, verdict: &Verdict) {
+        match verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Failed(_) => self.failed += 1,
+            Verdict::Inconclusive(_) => self.inconclusive += 1,
+            Verdict::Errored(_) => self.errored += 1,
+            Verdict::Skipped(reason) => *self.skipped.entry(reason.clone()).or_default() += 1,
+        }
+    }
+}
+
+/// What became of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// What became of each target's cases, in the order of the run.
+    pub tallies: Vec<(String, Tally)>,
+    /// Why the run ended before its end, where it did.
+    pub ended_early: Option<String>,
+    /// How long it took by the wall clock.
+    pub took: Duration,
+}
+
+impl Summary {
+    /// Whether any case failed.
+    pub fn has_failed(&self) -> bool {
+        self.tallies.iter().any(|(_, tally)| tally.failed > 0)
+    }
+
+    /// Whether any case could not be judged, or the run ended before its end.
+    pub fn is_unjudged(&self) -> bool {
+        self.ended_early.is_some()
+            || self.tallies.iter().any(|(_, tally)| tally.inconclusive + tally.errored > 0)
+    }
+}

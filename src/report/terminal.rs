@@ -1,0 +1,183 @@
+//! The report that people watch: a bar on a terminal, a line a case in a pipe, failures as they come, a summary.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::failure::describe;
+use super::paint::Paint;
+use crate::event::{Outcome, RunEvent, Summary, Tally};
+use crate::plan::Case;
+use crate::scenario::words::seconds;
+use crate::verdict::Verdict;
+
+/// How many running cases a progress bar names.
+const NAMED: usize = 2;
+
+/// Writes what happens in a run for people.
+pub struct Terminal<W> {
+    out: W,
+    paint: Paint,
+    /// There on a terminal: then only what did not pass gets a line.
+    bar: Option<ProgressBar>,
+    running: BTreeMap<String, Duration>,
+    /// The command that runs one case, up to its backend and name.
+    rerun: String,
+}
+
+impl<W: Write> Terminal<W> {
+    /// A report to `out`, with a progress bar on stderr if `with_bar`.
+    pub fn new(out: W, paint: Paint, with_bar: bool, rerun: impl Into<String>) -> Self {
+        let bar = with_bar.then(|| {
+            let style = ProgressStyle::with_template("{pos}/{len} [{bar:24}] {elapsed} {wide_msg}");
+            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
+            bar.with_style(style.expect("the template is well-formed").progress_chars("=> "))
+        });
+        Self { out, paint, bar, running: BTreeMap::new(), rerun: rerun.into() }
+    }
+
+    /// Takes one event of the run.
+    ///
+    /// Fails where nothing can be written any more.
+    pub fn take(&mut self, event: RunEvent<'_>) -> io::Result<()> {
+        match event {
+            RunEvent::Started { cases } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_length(cases as u64);
+                    bar.enable_steady_tick(Duration::from_millis(200));
+                }
+                Ok(())
+            }
+            RunEvent::TargetStarted { name, about, cases } => self.target(name, about, cases),
+            RunEvent::CaseStarted { case } => {
+                self.running.insert(case.test_name(), case.scenario.patience);
+                self.show_running();
+                Ok(())
+            }
+            RunEvent::CaseFinished { outcome } => self.case(outcome),
+            RunEvent::TargetFinished { .. } => Ok(()),
+            RunEvent::Finished { summary } => self.summary(summary),
+        }
+    }
+
+    fn target(&mut self, name: &str, about: Result<&str, &str>, cases: usize) -> io::Result<()> {
+        let about = match about {
+            Ok(about) => format!("{about}, {}", plural(cases, "case")),
+            Err(reason) => self.paint.odd(format!("{} skipped: {reason}", plural(cases, "case"))),
+        };
+        let line = format!("{} {about}", self.paint.head(format!("{name}:")));
+        self.line(&line)
+    }
+
+    fn case(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.running.remove(&outcome.case.test_name());
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+        self.show_running();
+        let is_worth_a_line = !matches!(outcome.verdict, Verdict::Passed | Verdict::Skipped(_));
+        if is_worth_a_line || self.bar.is_none() {
+            let line = format!(
+                "{} {}  {}",
+                self.word(&outcome.verdict),
+                self.name(&outcome.case),
+                self.paint.faint(seconds(outcome.took))
+            );
+            self.line(&line)?;
+        }
+        if is_worth_a_line {
+            let case = &outcome.case;
+            let rerun =
+                format!("{} --backend {} --exact {}", self.rerun, case.backend, case.scenario.name);
+            self.line(&describe(outcome, &rerun, self.paint))?;
+        }
+        Ok(())
+    }
+
+    fn name(&self, case: &Case) -> String {
+        format!("{} {}", self.paint.faint(&case.backend), case.scenario.name)
+    }
+
+    fn word(&self, verdict: &Verdict) -> String {
+        match verdict {
+            Verdict::Passed => self.paint.good("pass"),
+            Verdict::Skipped(_) => self.paint.odd("skip"),
+            Verdict::Failed(_) => self.paint.loud("FAIL"),
+            Verdict::Inconclusive(_) => self.paint.odd("UNCLEAR"),
+            Verdict::Errored(_) => self.paint.loud("ERROR"),
+        }
+    }
+
+    /// Names the running cases that wait longest: the run lasts as long as they do.
+    fn show_running(&self) {
+        let Some(bar) = &self.bar else { return };
+        let mut running: Vec<_> = self.running.iter().collect();
+        running.sort_by_key(|(_, patience)| std::cmp::Reverse(**patience));
+        let names: Vec<_> = running.iter().take(NAMED).map(|(name, _)| name.as_str()).collect();
+        let more = running.len().saturating_sub(NAMED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        bar.set_message(format!("{}{more}", names.join(", ")));
+    }
+
+    fn summary(&mut self, summary: &Summary) -> io::Result<()> {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        writeln!(self.out)?;
+        let width = summary.tallies.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, tally) in &summary.tallies {
+            writeln!(
+                self.out,
+                "{} {}",
+                self.paint.head(format!("{name:width$}")),
+                self.tally(tally)
+            )?;
+            for (reason, count) in &tally.skipped {
+                writeln!(
+                    self.out,
+                    "{:width$} {}",
+                    "",
+                    self.paint.faint(format!("{count} skipped: {reason}"))
+                )?;
+            }
+        }
+        if let Some(reason) = &summary.ended_early {
+            writeln!(self.out, "{}", self.paint.loud(format!("the run ended early: {reason}")))?;
+        }
+        self.out.flush()
+    }
+
+    fn tally(&self, tally: &Tally) -> String {
+        let skipped = tally.skipped.values().sum();
+        let good = |text: &str| self.paint.good(text);
+        let bad = |text: &str| self.paint.loud(text);
+        let odd = |text: &str| self.paint.odd(text);
+        let counts: [(usize, &str, &dyn Fn(&str) -> String); 5] = [
+            (tally.passed, "passed", &good),
+            (tally.failed, "failed", &bad),
+            (tally.inconclusive, "unclear", &odd),
+            (tally.errored, "errored", &bad),
+            (skipped, "skipped", &odd),
+        ];
+        let told = counts.iter().filter(|(count, word, _)| *count > 0 || *word == "passed");
+        let told: Vec<_> =
+            told.map(|(count, word, paint)| paint(&format!("{count} {word}"))).collect();
+        format!("{} in {}", told.join(", "), seconds(tally.took))
+    }
+
+    /// Writes a line above the bar, if there is one.
+    fn line(&mut self, text: &str) -> io::Result<()> {
+        let out = &mut self.out;
+        let mut write = || writeln!(out, "{text}").and_then(|()| out.flush());
+        match &self.bar {
+            Some(bar) => bar.suspend(write),
+            None => write(),
+        }
+    }
+}
+
+fn plural(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}

@@ -1,0 +1,191 @@
+//! The watches of a case, and the fence that proves how many events there are.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use futures_util::StreamExt;
+
+use super::clients::{Clients, random};
+use crate::store::{ErrorKind, Result, Store, StoreError, WatchEvent, WatchStream};
+use crate::transcript::{Answer, EventCount};
+
+/// The watches that a script opened, by name.
+pub(super) struct Watches {
+    open: BTreeMap<String, Watch>,
+    fences: Fences,
+}
+
+struct Watch {
+    prefix: Vec<u8>,
+    stream: WatchStream,
+    /// Events that were delivered and not yet asked for.
+    pending: VecDeque<WatchEvent>,
+    /// What ended the stream, where it ended.
+    ended: Option<StoreError>,
+}
+
+/// Names fence keys, and knows them again.
+struct Fences {
+    mark: Vec<u8>,
+    written: usize,
+}
+
+impl Fences {
+    fn next(&mut self, prefix: &[u8]) -> Vec<u8> {
+        self.written += 1;
+        [prefix, &self.mark, self.written.to_string().as_bytes()].concat()
+    }
+
+    fn made(&self, key: &[u8]) -> bool {
+        key.windows(self.mark.len()).any(|window| window == self.mark)
+    }
+}
+
+impl Watches {
+    pub fn new() -> Self {
+        let mark = format!("~fence-{:016x}-", random()).into_bytes();
+        Self { open: BTreeMap::new(), fences: Fences { mark, written: 0 } }
+    }
+
+    /// Opens a watch; one of the same name is ended.
+    pub async fn open(
+        &mut self,
+        clients: &mut Clients<'_>,
+        store: &dyn Store,
+        name: String,
+        prefix: &[u8],
+    ) -> Result<()> {
+        let prefix = clients.whole(prefix);
+        let stream = clients.call(store.watch(&prefix)).await?;
+        let watch = Watch { prefix, stream, pending: VecDeque::new(), ended: None };
+        self.open.insert(name, watch);
+        Ok(())
+    }
+
+    pub fn close(&mut self, name: &str) -> Result<()> {
+        self.open.remove(name).map(drop).ok_or_else(|| not_open(name))
+    }
+
+    pub fn close_all(&mut self) {
+        self.open.clear();
+    }
+
+    /// Waits for one more event, without writing anything that could push it out.
+    pub async fn next(&mut self, clients: &mut Clients<'_>, name: &str) -> Result<WatchEvent> {
+        let watch = self.open.get_mut(name).ok_or_else(|| not_open(name))?;
+        let fences = &self.fences;
+        let next = async {
+            loop {
+                match watch.next().await? {
+                    event if fences.made(event.key()) => {}
+                    event => return Ok(event),
+                }
+            }
+        };
+        let event = clients.call(next).await?;
+        Ok(own(clients, event))
+    }
+
+    /// All events since the last call, and the error that kept the fence from arriving, if one did.
+    ///
+    /// The fence is a write below the watch's own prefix: the watch receives it after all that came before.
+    pub async fn events(
+        &mut self,
+        clients: &mut Clients<'_>,
+        store: &dyn Store,
+        name: &str,
+    ) -> (Vec<WatchEvent>, Option<StoreError>) {
+        let Some(watch) = self.open.get_mut(name) else {
+            return (Vec::new(), Some(not_open(name)));
+        };
+        let fence = self.fences.next(&watch.prefix);
+        let fences = &self.fences;
+        let mut events = Vec::new();
+        let mut error = watch.ended.clone();
+        if error.is_none() {
+            error = clients.call(store.update(&fence, b"fence")).await.err();
+            let received = clients.call(watch.until(&fence, fences, &mut events)).await;
+            error = error.or(received.err());
+            let removed = clients.call(store.delete(&fence)).await;
+            error = error.or(removed.err());
+        } else {
+            events.extend(watch.pending.drain(..).filter(|event| !fences.made(event.key())));
+        }
+        (events.into_iter().map(|event| own(clients, event)).collect(), error)
+    }
+}
+
+impl Watch {
+    /// The next event, fences included.
+    async fn next(&mut self) -> Result<WatchEvent> {
+        loop {
+            if let Some(event) = self.pending.pop_front() {
+                return Ok(event);
+            }
+            if let Some(error) = &self.ended {
+                return Err(error.clone());
+            }
+            match self.stream.next().await {
+                Some(Ok(batch)) => self.pending.extend(batch),
+                Some(Err(error)) => self.ended = Some(error),
+                None => {
+                    self.ended =
+                        Some(StoreError::new(ErrorKind::Canceled, "the watch ended without a word"))
+                }
+            }
+        }
+    }
+
+    /// Collects events up to the fence.
+    async fn until(
+        &mut self,
+        fence: &[u8],
+        fences: &Fences,
+        events: &mut Vec<WatchEvent>,
+    ) -> Result<()> {
+        loop {
+            match self.next().await? {
+                WatchEvent::Put { key, .. } if key == fence => return Ok(()),
+                event if fences.made(event.key()) => {}
+                event => events.push(event),
+            }
+        }
+    }
+}
+
+fn not_open(name: &str) -> StoreError {
+    StoreError::new(ErrorKind::Canceled, format!("the watch '{name}' is not open"))
+}
+
+fn own(clients: &Clients<'_>, event: WatchEvent) -> WatchEvent {
+    match event {
+        WatchEvent::Put { key, value, mod_revision } => {
+            WatchEvent::Put { key: clients.own(&key), value, mod_revision }
+        }
+        WatchEvent::Delete { key, mod_revision } => {
+            WatchEvent::Delete { key: clients.own(&key), mod_revision }
+        }
+    }
+}
+
+/// Counts events instead of telling each.
+pub(super) fn count(events: Vec<WatchEvent>, error: Option<StoreError>) -> Answer {
+    let mut count = EventCount { error, ..EventCount::default() };
+    let mut keys = BTreeSet::new();
+    let mut last: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    for event in events {
+        match &event {
+            WatchEvent::Put { key, value, .. } => {
+                count.puts += 1;
+                if let Some(number) = super::fill::number(value)
+                    && last.insert(key.clone(), number).is_some_and(|before| before >= number)
+                {
+                    count.disorder.get_or_insert_with(|| key.clone());
+                }
+            }
+            WatchEvent::Delete { .. } => count.deletes += 1,
+        }
+        keys.insert(event.key().to_vec());
+    }
+    count.keys = keys.len();
+    Answer::EventCount(count)
+}

@@ -1,0 +1,197 @@
+//! The vocabulary of the scripts: every command, its arguments and what it asks of a store.
+
+use std::time::Duration;
+
+use super::words::{Bytes, Size, Span, quote};
+
+/// Times to live beyond this are not waited for by any script that means to end.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// One command of a script. A key is written without the prefix that the runner puts before it.
+#[derive(Debug, Clone, PartialEq, goldenscript::Command)]
+pub enum Command {
+    /// `update KEY VALUE [ttl=SPAN | lease=NAME]` writes a key.
+    ///
+    /// With `ttl` the granted time must be no less than asked for; with `lease` the key is attached to a lease of the
+    /// script, or to an id that the store never granted (`unknown`, `negative`, `zero`).
+    Update {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+        /// The time to live to ask for.
+        #[arg(key)]
+        ttl: Option<Span>,
+        /// The lease to attach the key to.
+        #[arg(key)]
+        lease: Option<String>,
+        /// Whether the key is sent as it stands, without the prefix; allowed for the empty key only.
+        #[arg(key, optional)]
+        bare: bool,
+    },
+    /// `delete KEY` deletes a key.
+    Delete {
+        /// The key.
+        key: Bytes,
+    },
+    /// `read KEY` prints the key's value, or `(none)`.
+    Read {
+        /// The key.
+        key: Bytes,
+    },
+    /// `list PREFIX [count=true]` prints the keys with that prefix, in the order of the answer, or `(no keys)`; with
+    /// `count`, how many they are, whether each came once, and whether they ascend.
+    List {
+        /// The prefix.
+        prefix: Bytes,
+        /// Whether to print a count instead of the keys.
+        #[arg(key, optional)]
+        count: bool,
+    },
+    /// `watch PREFIX as=NAME` opens a watch, and returns once the store says that it is open.
+    Watch {
+        /// The prefix.
+        prefix: Bytes,
+        /// The name by which later commands call the watch.
+        #[arg(key = "as")]
+        name: Option<String>,
+    },
+    /// `next NAME` waits for one more event, with no further write to push it, and prints it.
+    Next {
+        /// The watch.
+        watch: String,
+    },
+    /// `events NAME [count=true]` prints all events since the last call, or `(no events)`.
+    ///
+    /// A fence write that the watch receives after all that came before it proves that there are no more.
+    Events {
+        /// The watch.
+        watch: String,
+        /// Whether to print how many puts and deletes there were, instead of each.
+        #[arg(key, optional)]
+        count: bool,
+    },
+    /// `unwatch NAME` ends a watch.
+    Unwatch {
+        /// The watch.
+        watch: String,
+    },
+    /// `lease NAME ttl=SPAN` has a lease granted, of no less than the time asked for.
+    Lease {
+        /// The name by which later commands call the lease.
+        name: String,
+        /// The time to live to ask for.
+        #[arg(key)]
+        ttl: Span,
+    },
+    /// `keep_alive NAME` sets a lease back to its full time.
+    KeepAlive {
+        /// The lease.
+        lease: String,
+    },
+    /// `time_to_live NAME` prints the keys attached to a lease, and judges what is said to be left of it.
+    TimeToLive {
+        /// The lease.
+        lease: String,
+    },
+    /// `revoke NAME` ends a lease at once.
+    Revoke {
+        /// The lease.
+        lease: String,
+    },
+    /// `expire KEY… [lease=NAME]` waits until the keys, or the lease, are gone, and judges the moment against the granted
+    /// time on both sides.
+    Expire {
+        /// The keys.
+        #[arg(optional)]
+        keys: Vec<Bytes>,
+        /// The lease to wait for, instead of keys.
+        #[arg(key)]
+        lease: Option<String>,
+    },
+    /// `survive KEY…` waits until every time to live that the keys ever had is long over, and judges that they were
+    /// there all the while.
+    Survive {
+        /// The keys.
+        keys: Vec<Bytes>,
+    },
+    /// `wait SPAN` lets time pass.
+    Wait {
+        /// How long.
+        span: Span,
+    },
+    /// `fill KEY [count=N] [distinct=N] [size=SIZE] [writers=N] [ttl=SPAN | lease=NAME] [as=NAME]` writes many keys, or one large value.
+    ///
+    /// With `count` the keys are `KEY0000`, `KEY0001`, …, `distinct` of them in turn; without, it is `KEY` itself. With
+    /// `as` it goes on in the background until `join NAME`.
+    Fill {
+        /// The key, or what all keys begin with.
+        key: Bytes,
+        /// How many writes.
+        #[arg(key)]
+        count: Option<usize>,
+        /// How many different keys; as many as writes where it is not given.
+        #[arg(key)]
+        distinct: Option<usize>,
+        /// How many bytes each value has; just the number of the write where it is not given.
+        #[arg(key)]
+        size: Option<Size>,
+        /// How many writes are under way at once.
+        #[arg(key)]
+        writers: Option<usize>,
+        /// The time to live to ask for.
+        #[arg(key)]
+        ttl: Option<Span>,
+        /// The lease to attach the keys to.
+        #[arg(key)]
+        lease: Option<String>,
+        /// The name by which `join` calls it.
+        #[arg(key = "as")]
+        name: Option<String>,
+    },
+    /// `join NAME` waits for a `fill` in the background to end.
+    Join {
+        /// The fill.
+        fill: String,
+    },
+    /// `close` closes the client.
+    Close,
+}
+
+impl Command {
+    /// What the command's answers are labelled with, in a block that has more than one command.
+    pub fn label(&self) -> String {
+        let key = |name: &str, key: &Bytes| format!("{name} {}", quote(&key.0));
+        match self {
+            Self::Update { key: k, .. } => key("update", k),
+            Self::Delete { key: k } => key("delete", k),
+            Self::Read { key: k } => key("read", k),
+            Self::List { prefix, .. } => key("list", prefix),
+            Self::Watch { prefix, .. } => key("watch", prefix),
+            Self::Next { watch } => format!("next {watch}"),
+            Self::Events { watch, .. } => format!("events {watch}"),
+            Self::Unwatch { watch } => format!("unwatch {watch}"),
+            Self::Lease { name, .. } => format!("lease {name}"),
+            Self::KeepAlive { lease } => format!("keep_alive {lease}"),
+            Self::TimeToLive { lease } => format!("time_to_live {lease}"),
+            Self::Revoke { lease } => format!("revoke {lease}"),
+            Self::Expire { .. } => "expire".into(),
+            Self::Survive { .. } => "survive".into(),
+            Self::Wait { .. } => "wait".into(),
+            Self::Fill { key: k, .. } => key("fill", k),
+            Self::Join { fill } => format!("join {fill}"),
+            Self::Close => "close".into(),
+        }
+    }
+
+    /// How long the command makes a script wait, as far as its own words tell.
+    pub fn patience(&self) -> Duration {
+        match self {
+            Self::Update { ttl: Some(span), .. } | Self::Fill { ttl: Some(span), .. } => {
+                span.0.min(LONGEST_WAIT)
+            }
+            Self::Lease { ttl: span, .. } | Self::Wait { span } => span.0.min(LONGEST_WAIT),
+            _ => Duration::ZERO,
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! Scenarios: golden scripts with a law, found in the crate or in a folder.
+
+pub mod command;
+pub mod script;
+pub mod words;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use include_dir::{Dir, include_dir};
+
+use self::command::Command;
+
+static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
+
+/// What a script's file name ends with.
+const EXTENSION: &str = "kv";
+
+/// One golden script, stating one law of the contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scenario {
+    /// The path below the suite's folder, without the extension: `core/watch/two-updates-one-key`.
+    pub name: String,
+    /// The file, as reports name it.
+    pub path: PathBuf,
+    /// The whole text.
+    pub text: String,
+    /// The law, in one sentence.
+    pub law: String,
+    /// The clauses of the contract that it checks.
+    pub clauses: Vec<String>,
+    /// Where the law comes from.
+    pub source: String,
+    /// Why nothing else may run beside it, where that is so.
+    pub exclusive: Option<String>,
+    /// What a store must have for it to make sense.
+    pub needs: Vec<Need>,
+    /// How long it waits at most, were every time to live granted as asked for.
+    pub patience: Duration,
+}
+
+/// What a scenario needs of a store beyond the core functions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Need {
+    /// [`Leases`](crate::store::Leases).
+    Leases,
+    /// Keys that are not UTF-8.
+    BinaryKeys,
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Leases => "leases",
+            Self::BinaryKeys => "binary-keys",
+        })
+    }
+}
+
+impl Need {
+    const ALL: [Self; 2] = [Self::Leases, Self::BinaryKeys];
+
+    fn from_name(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|need| need.to_string() == name).ok_or_else(|| {
+            let all: Vec<_> = Self::ALL.iter().map(Self::to_string).collect();
+            format!("'{name}' is no need; there are: {}", all.join(", "))
+        })
+    }
+
+    fn of_folder(folder: &str) -> Option<Self> {
+        (folder == "lease").then_some(Self::Leases)
+    }
+}
+
+/// A script that cannot be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {reason}", path.display())]
+pub struct ScenarioError {
+    /// The file or folder.
+    pub path: PathBuf,
+    /// What is wrong with it, with the line where there is one.
+    pub reason: String,
+}
+
+/// The suite that travels in the crate, sorted by name.
+pub fn embedded() -> Result<Vec<Scenario>, ScenarioError> {
+    let mut scenarios = Vec::new();
+    collect_embedded(&EMBEDDED, &mut scenarios)?;
+    scenarios.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(scenarios)
+}
+
+fn collect_embedded(
+    dir: &'static Dir<'static>,
+    scenarios: &mut Vec<Scenario>,
+) -> Result<(), ScenarioError> {
+    for file in dir.files().filter(|file| is_script(file.path())) {
+        let path = Path::new("scenarios").join(file.path());
+        let text = file.contents_utf8().ok_or_else(|| not_utf8(&path))?;
+        scenarios.push(Scenario::parse(file.path(), path, text.to_string())?);
+    }
+    dir.dirs().try_for_each(|dir| collect_embedded(dir, scenarios))
+}
+
+/// The scripts below `folder`, sorted by name.
+///
+/// Fails where there is none, where one cannot be read, and where one is wrong.
+pub fn from_dir(folder: &Path) -> Result<Vec<Scenario>, ScenarioError> {
+    let mut scenarios = Vec::new();
+    collect_dir(folder, folder, &mut scenarios)?;
+    if scenarios.is_empty() {
+        let reason = format!("no file below this folder ends with .{EXTENSION}");
+        return Err(ScenarioError { path: folder.into(), reason });
+    }
+    scenarios.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(scenarios)
+}
+
+fn collect_dir(
+    root: &Path,
+    folder: &Path,
+    scenarios: &mut Vec<Scenario>,
+) -> Result<(), ScenarioError> {
+    let unreadable = |path: &Path, error: std::io::Error| ScenarioError {
+        path: path.into(),
+        reason: format!("cannot be read: {error}"),
+    };
+    for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
+        let path = entry.map_err(|error| unreadable(folder, error))?.path();
+        if path.is_dir() {
+            collect_dir(root, &path, scenarios)?;
+        } else if is_script(&path) {
+            let bytes = std::fs::read(&path).map_err(|error| unreadable(&path, error))?;
+            let text = String::from_utf8(bytes).map_err(|_| not_utf8(&path))?;
+            let below =
+                path.strip_prefix(root).expect("the walk started at the root").to_path_buf();
+            scenarios.push(Scenario::parse(&below, path, text)?);
+        }
+    }
+    Ok(())
+}
+
+fn is_script(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == EXTENSION)
+}
+
+fn not_utf8(path: &Path) -> ScenarioError {
+    ScenarioError { path: path.into(), reason: "is not UTF-8; write other bytes as \\xff".into() }
+}
+
+impl Scenario {
+    /// Reads a script whose file lies at `below` in its suite, and checks every command of it.
+    pub fn parse(below: &Path, path: PathBuf, text: String) -> Result<Self, ScenarioError> {
+        let name = below.with_extension("").to_string_lossy().replace('\\', "/");
+        let wrong = |reason: String| ScenarioError { path: path.clone(), reason };
+        let patience = script::check(&text).map_err(wrong)?.iter().map(Command::patience).sum();
+        let header = Header::read(&text).map_err(wrong)?;
+        let mut needs: Vec<_> =
+            name.split('/').filter_map(Need::of_folder).chain(header.needs).collect();
+        needs.sort();
+        needs.dedup();
+        let Header { law, clauses, source, exclusive, .. } = header;
+        Ok(Self { name, path, text, law, clauses, source, exclusive, needs, patience })
+    }
+
+    /// The folder that the scenario lies in: its place in the contract.
+    pub fn group(&self) -> &str {
+        self.name.rsplit_once('/').map_or("", |(group, _)| group)
+    }
+}
+
+/// What the comments at the top of a script say.
+#[derive(Default)]
+struct Header {
+    law: String,
+    clauses: Vec<String>,
+    source: String,
+    exclusive: Option<String>,
+    needs: Vec<Need>,
+}
+
+impl Header {
+    fn read(text: &str) -> Result<Self, String> {
+        let mut header = Self::default();
+        for (index, line) in text.lines().enumerate() {
+            let Some(comment) = line.strip_prefix('#') else { break };
+            header
+                .take(comment.trim())
+                .map_err(|reason| format!("line {}: {reason}", index + 1))?;
+        }
+        if header.law.is_empty() {
+            return Err("line 1: expected a comment that states the law in one sentence".into());
+        }
+        Ok(header)
+    }
+
+    fn take(&mut self, comment: &str) -> Result<(), String> {
+        let words = |rest: &str| rest.split_whitespace().map(str::to_string).collect();
+        match comment.split_once(": ") {
+            Some(("clauses", rest)) => self.clauses = words(rest),
+            Some(("source", rest)) => self.source = rest.trim().to_string(),
+            Some(("exclusive", rest)) => self.exclusive = Some(rest.trim().to_string()),
+            Some(("needs", rest)) => {
+                self.needs =
+                    rest.split_whitespace().map(Need::from_name).collect::<Result<_, _>>()?;
+            }
+            _ if self.law.is_empty() => self.law = comment.to_string(),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! The small words of a script: bytes, durations and sizes, read and written the same way.
+
+use std::fmt::Write as _;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Bytes as a script writes them: UTF-8, save that a character from U+0080 to U+00FF is the byte of that number, so that
+/// `"\xff"` is one byte.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Bytes(pub Vec<u8>);
+
+impl FromStr for Bytes {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut bytes = Vec::with_capacity(text.len());
+        for c in text.chars() {
+            match u8::try_from(u32::from(c)) {
+                Ok(byte) => bytes.push(byte),
+                Err(_) => bytes.extend(c.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// A length of time as a script writes it: `500ms`, `5s`, `2m`, `1h`, `30d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span(pub Duration);
+
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (number, unit) = split_unit(text);
+        let seconds = match unit {
+            "ms" => {
+                return number
+                    .parse()
+                    .map(Duration::from_millis)
+                    .map(Span)
+                    .map_err(|_| bad_span(text));
+            }
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            "d" => 86_400,
+            _ => return Err(bad_span(text)),
+        };
+        let number: u64 = number.parse().map_err(|_| bad_span(text))?;
+        number.checked_mul(seconds).map(Duration::from_secs).map(Span).ok_or_else(|| bad_span(text))
+    }
+}
+
+fn bad_span(text: &str) -> String {
+    format!(
+        "'{text}' is no length of time: expected a whole number and ms, s, m, h or d, such as 500ms or 5s"
+    )
+}
+
+/// A number of bytes as a script writes it: `100`, `100KiB`, `1MiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Size(pub usize);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || {
+            format!(
+                "'{text}' is no size: expected a whole number of bytes, KiB or MiB, such as 100KiB"
+            )
+        };
+        let (number, unit) = split_unit(text);
+        let scale = match unit {
+            "" => 1,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            _ => return Err(bad()),
+        };
+        number
+            .parse()
+            .ok()
+            .and_then(|number: usize| number.checked_mul(scale))
+            .map(Size)
+            .ok_or_else(bad)
+    }
+}
+
+fn split_unit(text: &str) -> (&str, &str) {
+    text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
+}
+
+/// The longest value that is shown whole, in bytes; longer ones are told by their length and a hash.
+const SHOWN_WHOLE: usize = 80;
+
+/// Writes bytes as a script would, whole.
+pub fn quote(bytes: &[u8]) -> String {
+    let bare = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let plain = bytes.first().is_some_and(|first| bare(*first))
+        && bytes.iter().all(|byte| bare(*byte) || b"-./@".contains(byte));
+    if plain {
+        return String::from_utf8_lossy(bytes).into_owned();
+    }
+    let mut quoted = String::from('"');
+    for chunk in bytes.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| escape(c, &mut quoted));
+        chunk
+            .invalid()
+            .iter()
+            .for_each(|byte| write!(quoted, "\\x{byte:02x}").expect("a string takes all"));
+    }
+    quoted.push('"');
+    quoted
+}
+
+fn escape(c: char, quoted: &mut String) {
+    match c {
+        '"' | '\\' => quoted.extend(['\\', c]),
+        '\n' => quoted.push_str("\\n"),
+        '\r' => quoted.push_str("\\r"),
+        '\t' => quoted.push_str("\\t"),
+        // A script reads these as single bytes, so each byte of theirs is written as one.
+        '\u{0}'..='\u{1f}' | '\u{7f}'..='\u{ff}' => {
+            for byte in c.encode_utf8(&mut [0; 4]).bytes() {
+                write!(quoted, "\\x{byte:02x}").expect("a string takes all");
+            }
+        }
+        c => quoted.push(c),
+    }
+}
+
+/// Writes a value as a script would; a long one as its length and its FNV-1a hash.
+pub fn quote_value(bytes: &[u8]) -> String {
+    if bytes.len() <= SHOWN_WHOLE {
+        return quote(bytes);
+    }
+    let hash = bytes
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    format!("({} bytes, hash {hash:08x})", bytes.len())
+}
+
+/// Writes a measured time for people.
+pub fn seconds(span: Duration) -> String {
+    match span.as_secs_f64() {
+        whole if span.subsec_nanos() == 0 => format!("{whole}s"),
+        small if small < 1.0 => format!("{:.0}ms", small * 1000.0),
+        other => format!("{other:.2}s"),
+    }
+}

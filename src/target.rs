@@ -1,0 +1,144 @@
+//! What a run is aimed at: a backend that is there, or one that has to be opened first and may turn out not to be.
+
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+
+use crate::backend::{Backend, Clock};
+use crate::scenario::{Need, Scenario};
+use crate::store::{Limits, StoreError};
+
+/// How long a store may take to open the client that its capabilities are read from.
+const PROBE: Duration = Duration::from_secs(30);
+
+/// A backend under test, opened when it is first asked for and taken down when dropped.
+pub struct Target {
+    name: String,
+    open: Box<dyn Fn() -> Result<Opened, Unavailable> + Send + Sync>,
+    ready: OnceLock<Result<Ready, Unavailable>>,
+}
+
+/// What opening a target gives.
+pub struct Opened {
+    /// The backend.
+    pub backend: Arc<dyn Backend>,
+    /// What it is, for reports: `etcd 3.5.1, container …`.
+    pub about: String,
+    /// What must be dropped to take it down.
+    pub guard: Box<dyn Any + Send + Sync>,
+}
+
+/// A target that can be run against.
+pub struct Ready {
+    /// The backend.
+    pub backend: Arc<dyn Backend>,
+    /// What it is, for reports.
+    pub about: String,
+    /// What its stores can do.
+    pub capabilities: Capabilities,
+    _guard: Box<dyn Any + Send + Sync>,
+}
+
+/// Why a target cannot be run against.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// In a few words: the reason why its cases are skipped.
+    pub reason: String,
+    /// The whole story, for a warning of several lines.
+    pub story: String,
+    /// Whether the user named it, so that a run without it is not what was asked for.
+    pub is_named: bool,
+}
+
+impl Target {
+    /// A target whose backend needs nothing to be opened.
+    pub fn new(backend: impl Backend + 'static) -> Self {
+        let backend: Arc<dyn Backend> = Arc::new(backend);
+        let name = backend.name().to_string();
+        Self::opened_by(name, move || {
+            let about = match backend.clock() {
+                Clock::Wall => "real time",
+                Clock::Virtual => "virtual time",
+            };
+            Ok(Opened { backend: backend.clone(), about: about.into(), guard: Box::new(()) })
+        })
+    }
+
+    /// A target that is opened by `open`, once and when it is first asked for.
+    pub fn opened_by(
+        name: impl Into<String>,
+        open: impl Fn() -> Result<Opened, Unavailable> + Send + Sync + 'static,
+    ) -> Self {
+        Self { name: name.into(), open: Box::new(open), ready: OnceLock::new() }
+    }
+
+    /// The backend's name, known before anything is opened.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Opens the target if it was not before.
+    pub fn ready(&self) -> Result<&Ready, &Unavailable> {
+        self.ready.get_or_init(|| (self.open)().and_then(Ready::probe)).as_ref()
+    }
+}
+
+impl Ready {
+    fn probe(opened: Opened) -> Result<Self, Unavailable> {
+        let Opened { backend, about, guard } = opened;
+        let capabilities = Capabilities::probe(backend.as_ref()).map_err(|error| {
+            let reason = format!("{} could not be opened: {error}", backend.name());
+            Unavailable { story: reason.clone(), reason, is_named: true }
+        })?;
+        Ok(Self { backend, about, capabilities, _guard: guard })
+    }
+
+    /// Why a scenario makes no sense on this target, where that is so.
+    pub fn lacks(&self, scenario: &Scenario) -> Option<String> {
+        scenario.needs.iter().find_map(|need| self.capabilities.lacks(*need))
+    }
+}
+
+/// What the stores of a backend can do beyond the core functions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Capabilities {
+    /// Whether there are [`Leases`](crate::store::Leases).
+    pub leases: bool,
+    /// What the backend says of its limits.
+    pub limits: Limits,
+}
+
+impl Capabilities {
+    fn probe(backend: &dyn Backend) -> Result<Self, StoreError> {
+        let paused = backend.clock() == Clock::Virtual;
+        let runtime = Builder::new_current_thread().enable_all().start_paused(paused).build();
+        let runtime = runtime
+            .map_err(|error| StoreError::new(crate::store::ErrorKind::Other, error.to_string()))?;
+        runtime.block_on(async {
+            let probe = async {
+                let store = backend.instance().await?.open().await?;
+                let leases = store.leases().is_some();
+                store.close().await?;
+                Ok(Self { leases, limits: backend.limits() })
+            };
+            let late = || {
+                StoreError::new(
+                    crate::store::ErrorKind::DeadlineExceeded,
+                    format!("no client within {PROBE:?}"),
+                )
+            };
+            tokio::time::timeout(PROBE, probe).await.unwrap_or_else(|_| Err(late()))
+        })
+    }
+
+    fn lacks(&self, need: Need) -> Option<String> {
+        match need {
+            Need::Leases => (!self.leases).then(|| "the store has no leases".into()),
+            Need::BinaryKeys => {
+                (!self.limits.binary_keys).then(|| "the store's keys are UTF-8 only".into())
+            }
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! What the commands of a scenario were seen to answer, with times, and how each answer reads.
+
+use std::time::Duration;
+
+use crate::scenario::words::{quote, quote_value, seconds};
+use crate::store::{StoreError, TimeToLive, WatchEvent};
+
+/// Everything that one run of a scenario was seen to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Transcript {
+    /// One entry a command that was run, in the order of the script.
+    pub entries: Vec<Entry>,
+    /// How the run ended.
+    pub end: End,
+}
+
+/// How a run of a scenario ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Every command was run, and nothing was left behind.
+    Finished,
+    /// The run could not go on: why.
+    Broken(String),
+    /// The server stopped answering: why.
+    Lost(String),
+    /// Somebody ended the run.
+    Aborted,
+}
+
+/// One command and what it was seen to answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// The client that it ran on; `None` is the first one.
+    pub client: Option<String>,
+    /// The words that stand before its answers where the block has several commands.
+    pub label: String,
+    /// When it began, counted from the start of the run on the store's clock.
+    pub at: Duration,
+    /// How long it took on the store's clock.
+    pub took: Duration,
+    /// What it was seen to answer.
+    pub answer: Answer,
+}
+
+/// What a command was seen to answer.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Answer {
+    /// It was done, and there is nothing to say.
+    Done,
+    /// The store answered an error.
+    Error(StoreError),
+    /// The store panicked.
+    Panic(String),
+    /// The script asks for the end of a time to live that the store never granted.
+    NoTtl(Vec<u8>),
+    /// The value of a key.
+    Value(Option<Vec<u8>>),
+    /// The keys of a list.
+    Keys(Vec<Vec<u8>>),
+    /// The keys of a list, counted.
+    KeyCount(KeyCount),
+    /// The events of a watch, and the error that ended it.
+    Events(Vec<WatchEvent>, Option<StoreError>),
+    /// The events of a watch, counted.
+    EventCount(EventCount),
+    /// A time to live was asked for and granted.
+    Granted {
+        /// The time asked for.
+        asked: Duration,
+        /// The time granted.
+        granted: Duration,
+    },
+    /// A lease was set back to its full time.
+    Renewed {
+        /// The time it was granted first.
+        granted: Duration,
+        /// The time it was said to have now.
+        renewed: Duration,
+    },
+    /// What the store said is left of a lease.
+    Left(Left),
+    /// Keys were waited for to be gone.
+    Expired(Vec<Expiry>),
+    /// Keys were watched to stay.
+    Survived(Vec<Survival>),
+}
+
+/// A list of keys, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KeyCount {
+    /// How many keys the answer had.
+    pub keys: usize,
+    /// How many of them came more than once.
+    pub repeated: usize,
+    /// Whether they came in ascending byte order.
+    pub ascending: bool,
+}
+
+/// The events of a watch, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventCount {
+    /// How many puts.
+    pub puts: usize,
+    /// How many deletes.
+    pub deletes: usize,
+    /// How many different keys.
+    pub keys: usize,
+    /// The first event that came after a later write of the same key.
+    pub disorder: Option<Vec<u8>>,
+    /// The error that ended the watch.
+    pub error: Option<StoreError>,
+}
+
+/// What a store said is left of a lease, and what it can have been.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// The time that was granted.
+    pub granted: Duration,
+    /// The least that may be left: the longest that the lease can have run, and a second of rounding, taken off.
+    pub least: Duration,
+    /// The most that may be left: the shortest that the lease can have run taken off.
+    pub most: Duration,
+    /// What the store said.
+    pub said: TimeToLive,
+}
+
+/// When a key was seen to go, against the time it was granted.
+///
+/// Every time here is a bound that holds however late the runner looked: a slow machine can make a judgement impossible,
+/// never wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiry {
+    /// What was waited for.
+    pub name: String,
+    /// The time to live that the store granted.
+    pub granted: Duration,
+    /// How much later than granted it may go.
+    pub lag: Duration,
+    /// How much the two clocks may differ.
+    pub tolerance: Duration,
+    /// From before the request that granted it to the end of the first look that found it gone.
+    pub gone: Option<Duration>,
+    /// From before the request to the start of the last look that found it there.
+    pub seen: Option<Duration>,
+    /// How long the request took: by so much later it may have been granted.
+    pub request: Duration,
+    /// Another key of the same lease that was there in a list that this one was gone from.
+    pub apart_from: Option<String>,
+}
+
+/// What an [`Expiry`] amounts to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    /// It went within both bounds.
+    OnTime,
+    /// It was gone before its time was over.
+    Early,
+    /// It was there after its time and the lag were over.
+    Late,
+    /// Nobody looked at the moments that matter.
+    Unseen,
+}
+
+impl Expiry {
+    /// Judges the moment on both sides.
+    pub fn moment(&self) -> Moment {
+        let late = self.request + self.granted + self.lag + self.tolerance;
+        if self.gone.is_some_and(|gone| gone + self.tolerance < self.granted) {
+            return Moment::Early;
+        }
+        if self.seen.is_some_and(|seen| seen > late) {
+            return Moment::Late;
+        }
+        // A key that was last seen long before its end may have gone too early, and one found gone long after it too late.
+        let watched_until =
+            self.seen.unwrap_or_default() + Duration::from_millis(500).max(self.granted / 4);
+        if watched_until < self.granted
+            || self.gone.is_none_or(|gone| gone > late + Duration::from_millis(500))
+        {
+            return Moment::Unseen;
+        }
+        Moment::OnTime
+    }
+
+    fn line(&self) -> String {
+        let Self { name, granted, .. } = self;
+        let granted = seconds(*granted);
+        if let Some(other) = &self.apart_from {
+            return format!("{name} was gone while {other}, of the same lease, was still there");
+        }
+        match self.moment() {
+            Moment::OnTime => format!("{name} expired on time"),
+            Moment::Early => {
+                format!(
+                    "{name} expired early: gone {} after the request, granted {granted}",
+                    gone(self.gone)
+                )
+            }
+            Moment::Late => {
+                let seen = seconds(self.seen.unwrap_or_default());
+                format!(
+                    "{name} expired late: still there after {seen}, granted {granted} and {} more",
+                    seconds(self.lag)
+                )
+            }
+            Moment::Unseen => format!("{name} went unseen: {}", self.unseen().unwrap_or_default()),
+        }
+    }
+
+    /// Why nothing can be said, where that is so.
+    pub fn unseen(&self) -> Option<String> {
+        (self.moment() == Moment::Unseen && self.apart_from.is_none()).then(|| {
+            let seen = self.seen.map_or("never".into(), seconds);
+            format!(
+                "{}, granted {}, was last seen at {seen} and found gone at {}; nobody could look in between",
+                self.name,
+                seconds(self.granted),
+                gone(self.gone)
+            )
+        })
+    }
+}
+
+fn gone(gone: Option<Duration>) -> String {
+    gone.map_or("no time".into(), seconds)
+}
+
+/// Whether a key stayed past the end of every time to live that it ever had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Survival {
+    /// The key.
+    pub key: Vec<u8>,
+    /// How long it was watched, from the start of the command to the last look.
+    pub watched: Duration,
+    /// When it was found gone, counted likewise.
+    pub gone: Option<Duration>,
+}
+
+impl Answer {
+    /// How the answer reads in a script, one string a line; none where there is nothing to say.
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Done => Vec::new(),
+            Self::Error(error) => vec![error_line(error)],
+            Self::Panic(message) => {
+                vec![format!("panic: {}", message.lines().next().unwrap_or_default())]
+            }
+            Self::NoTtl(key) => vec![format!("{} was granted no time to live", quote(key))],
+            Self::Value(value) => vec![value.as_deref().map_or("(none)".into(), quote_value)],
+            Self::Keys(keys) => vec![key_line(keys)],
+            Self::KeyCount(count) => vec![count.line()],
+            Self::Events(events, error) => event_lines(events, error.as_ref()),
+            Self::EventCount(count) => count.lines(),
+            Self::Granted { asked, granted } => broken(granted < asked, || {
+                format!("granted {} of the {} asked for", seconds(*granted), seconds(*asked))
+            }),
+            Self::Renewed { granted, renewed } => broken(granted != renewed, || {
+                format!("renewed for {}, granted {}", seconds(*renewed), seconds(*granted))
+            }),
+            Self::Left(left) => left.lines(),
+            Self::Expired(expiries) => expiries.iter().map(Expiry::line).collect(),
+            Self::Survived(survivals) => survivals.iter().map(Survival::line).collect(),
+        }
+    }
+
+    /// Whether the answers name their keys themselves, so that no label is put before them.
+    pub fn names_itself(&self) -> bool {
+        matches!(self, Self::Expired(_) | Self::Survived(_) | Self::NoTtl(_))
+    }
+
+    /// Why nothing can be said, where the machine did not let the runner look in time.
+    pub fn unseen(&self) -> Option<String> {
+        let Self::Expired(expiries) = self else { return None };
+        expiries.iter().find_map(Expiry::unseen)
+    }
+
+    /// The error that the store answered, if it did.
+    pub fn error(&self) -> Option<&StoreError> {
+        match self {
+            Self::Error(error) | Self::Events(_, Some(error)) => Some(error),
+            Self::EventCount(count) => count.error.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+fn broken(is_broken: bool, line: impl FnOnce() -> String) -> Vec<String> {
+    if is_broken { vec![line()] } else { Vec::new() }
+}
+
+fn error_line(error: &StoreError) -> String {
+    format!("error: {}", error.kind)
+}
+
+fn key_line(keys: &[Vec<u8>]) -> String {
+    if keys.is_empty() {
+        return "(no keys)".into();
+    }
+    keys.iter().map(|key| quote(key)).collect::<Vec<_>>().join(" ")
+}
+
+fn event_lines(events: &[WatchEvent], error: Option<&StoreError>) -> Vec<String> {
+    let mut lines: Vec<_> = events.iter().map(event_line).chain(error.map(error_line)).collect();
+    if lines.is_empty() {
+        lines.push("(no events)".into());
+    }
+    lines
+}
+
+fn event_line(event: &WatchEvent) -> String {
+    match event {
+        WatchEvent::Put { key, value, .. } => format!("put {} {}", quote(key), quote_value(value)),
+        WatchEvent::Delete { key, .. } => format!("delete {}", quote(key)),
+    }
+}
+
+impl KeyCount {
+    fn line(&self) -> String {
+        let order = if self.ascending { "ascending" } else { "not ascending" };
+        match self.repeated {
+            0 => format!("{} keys, {order}", self.keys),
+            repeated => format!("{} keys, {order}, {repeated} more than once", self.keys),
+        }
+    }
+}
+
+impl EventCount {
+    fn lines(&self) -> Vec<String> {
+        let mut line = format!("{} puts, {} deletes, {} keys", self.puts, self.deletes, self.keys);
+        match &self.disorder {
+            Some(key) => line.push_str(&format!(", out of order at {}", quote(key))),
+            None => line.push_str(", in order"),
+        }
+        std::iter::once(line).chain(self.error.as_ref().map(error_line)).collect()
+    }
+}
+
+impl Left {
+    fn lines(&self) -> Vec<String> {
+        let TimeToLive { granted, remaining, keys } = &self.said;
+        let mut lines = vec![key_line(keys)];
+        if *granted != self.granted {
+            lines.push(format!(
+                "said to be granted {}, was granted {}",
+                seconds(*granted),
+                seconds(self.granted)
+            ));
+        }
+        if *remaining < self.least || *remaining > self.most {
+            let (least, most) = (seconds(self.least), seconds(self.most));
+            lines.push(format!("{} left, which must be {least} to {most}", seconds(*remaining)));
+        }
+        lines
+    }
+}
+
+impl Survival {
+    fn line(&self) -> String {
+        let key = quote(&self.key);
+        match self.gone {
+            None => format!("{key} survived"),
+            Some(gone) => format!("{key} vanished: found gone after {}", seconds(gone)),
+        }
+    }
+}
