@@ -1,8 +1,19 @@
 //! Conformance suite for coordination stores.
 
 pub mod backend;
+pub mod builtin;
+#[cfg(feature = "cli")]
+pub mod cli;
+pub mod event;
+pub mod harness;
+pub mod plan;
+pub mod report;
+pub mod runner;
+pub mod scenario;
 #[cfg(feature = "etcd")]
 pub mod server;
+#[cfg(any(feature = "cli", feature = "etcd"))]
+mod signal;
 pub mod store;
 pub mod suite;
 pub mod target;

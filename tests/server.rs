@@ -220,6 +220,24 @@ async fn what_is_no_etcd_is_called_so(#[case] answer: &'static [u8], #[case] exp
     assert_eq!(error.to_string(), format!("{endpoint}: {expected}"));
 }
 
+#[tokio::test]
+async fn a_server_without_tls_is_called_so() {
+    let endpoint =
+        server_that_says(b"HTTP/1.1 400 Bad Request\r\n\r\n").replace("http://", "https://");
+    let error = check(&at(&endpoint)).await.unwrap_err();
+    assert!(error.to_string().starts_with(&format!("{endpoint}: no TLS connection: ")), "{error}");
+    println!("{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_missing_is_named() {
+    let tls = Tls { ca: Some("/nowhere/ca.pem".into()), ..Tls::default() };
+    let access = Access { tls: Some(tls), ..at("127.0.0.1:1") };
+    let error = check(&access).await.unwrap_err();
+    assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+    println!("{error}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_server_that_says_nothing_is_given_up() {
     let endpoint = server_that_says(b"");
@@ -615,6 +633,7 @@ impl Run {
     }
 
     /// Ends the run in good order.
+    #[cfg(feature = "container")]
     fn end(mut self) {
         drop(self.child.stdin.take());
         assert!(self.child.wait().unwrap().success());
