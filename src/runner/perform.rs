@@ -85,7 +85,9 @@ impl<'a> Session<'a> {
                     .map(|()| Answer::Done)
             }
             Command::Next { watch } => {
-                let event = self.watches.next(&mut self.clients, watch).await?;
+                let is_seen = |key: &[u8]| self.watches.sees(&self.clients, watch, key);
+                let patience = self.ties.until_first_end(self.pace.lag, is_seen);
+                let event = self.watches.next(&mut self.clients, watch, patience).await?;
                 Ok(Answer::Events(vec![event], None))
             }
             Command::Events { watch, count } => {
@@ -166,9 +168,13 @@ impl<'a> Session<'a> {
                 "the empty key has a value already, which is not kvspec's",
             ));
         }
-        self.clients.call(store.update(b"", value)).await?;
+        // Noted before the call, which may be cut short after it was done.
         self.traces.keys.insert(Vec::new());
-        Ok(Answer::Done)
+        let written = self.clients.call(store.update(b"", value)).await;
+        if written.as_ref().is_err_and(|error| error.kind == ErrorKind::EmptyKey) {
+            self.traces.keys.remove(b"".as_slice());
+        }
+        written.map(|()| Answer::Done)
     }
 
     async fn update_with_ttl(
@@ -285,18 +291,19 @@ impl<'a> Session<'a> {
             deadline,
         };
         if let Some(name) = name {
+            own.iter().for_each(|key| self.ties.untie(key));
             self.fills.insert(name.clone(), tokio::spawn(fill.run()));
             return Ok(Answer::Done);
         }
-        let before = Instant::now();
-        let granted = fill.run().await?;
+        let holds = fill.run().await?;
         for key in &own {
-            match (granted, lease) {
-                (Some(granted), _) => self.ties.own(key, granted, before),
-                (None, Some(lease)) => self.ties.tie(key, Tie::Lease(lease.clone())),
-                (None, None) => self.ties.untie(key),
+            match lease {
+                Some(lease) => self.ties.tie(key, Tie::Lease(lease.clone())),
+                None => self.ties.untie(key),
             }
         }
+        holds.iter().for_each(|(number, hold)| self.ties.hold_own(&own[*number], *hold));
+        let granted = holds.iter().map(|(_, hold)| hold.granted).min();
         let asked = ttl.map(|ttl| ttl.0);
         Ok(asked
             .zip(granted)
@@ -320,15 +327,22 @@ impl<'a> Session<'a> {
     }
 
     /// Ends what is under way, takes away what was written, and closes the clients.
-    pub async fn clean_up(&mut self, limit: Duration) -> std::result::Result<(), String> {
+    pub async fn clean_up(
+        &mut self,
+        limit: impl Future<Output = ()>,
+    ) -> std::result::Result<(), String> {
         for running in std::mem::take(&mut self.fills).into_values() {
             running.abort();
             let _ = running.await;
         }
+        self.traces.keys.extend(self.watches.standing_fences());
+        self.traces.remove(&self.clients, limit).await
+    }
+
+    /// Ends the watches and closes the clients.
+    pub async fn close(&mut self) {
         self.watches.close_all();
-        let removed = self.traces.remove(&mut self.clients, limit).await;
         self.clients.close_all().await;
-        removed
     }
 }
 
