@@ -35,7 +35,9 @@ mod etcd {
         Target::opened_by("etcd", move || {
             let server = find(&options, &abort)?;
             let about = format!("etcd {}, {}", server.version(), server.origin());
-            let backend = std::sync::Arc::new(EtcdBackend::new(server.access().clone()));
+            let backend = std::sync::Arc::new(
+                EtcdBackend::new(server.access().clone()).disposable(server.is_ours()),
+            );
             Ok(Opened { backend, about, guard: Box::new(server) })
         })
     }

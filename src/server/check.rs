@@ -109,30 +109,8 @@ enum Trouble {
     Odd(String),
 }
 
-// The main author swaps this stand-in, which knows no TLS, for `Access::connect`.
-async fn connect(access: &Access, connect_timeout: Duration) -> Result<Client, StoreError> {
-    if access.tls.is_some() {
-        return Err(StoreError::new(ErrorKind::InvalidArgument, "TLS is not supported yet"));
-    }
-    let mut options = etcd_client::ConnectOptions::new().with_connect_timeout(connect_timeout);
-    if let Some(user) = &access.user {
-        options = options.with_user(&user.name, &user.password);
-    }
-    Client::connect(&access.endpoints, Some(options)).await.map_err(|error| {
-        let kind = match &error {
-            etcd_client::Error::GRpcStatus(status)
-                if is_denial(status.code().into(), status.message()) =>
-            {
-                ErrorKind::Denied
-            }
-            _ => ErrorKind::Unavailable,
-        };
-        StoreError::new(kind, causes(&error))
-    })
-}
-
 async fn examine(access: &Access, key: &str) -> Result<Checked, Trouble> {
-    let connecting = timeout(CALL, connect(access, CONNECT)).await;
+    let connecting = timeout(CALL, access.connect(CONNECT)).await;
     let mut client =
         connecting.map_err(|_| Trouble::Silent("the login"))?.map_err(Trouble::Connect)?;
     let status = call("the status", client.status()).await?;
@@ -191,6 +169,9 @@ async fn words(trouble: Trouble, access: &Access) -> String {
             denied(&message, "the login", access)
         }
         Trouble::Connect(StoreError { kind: ErrorKind::InvalidArgument, message }) => message,
+        Trouble::Connect(StoreError { kind: ErrorKind::DeadlineExceeded, message }) => {
+            speaks_old_http(access).await.unwrap_or(message)
+        }
         Trouble::Connect(error) => transport(&error.message, access).await,
         Trouble::Call(what, etcd_client::Error::GRpcStatus(status))
             if status.source().is_none() =>
@@ -243,8 +224,10 @@ fn denied(message: &str, what: &str, access: &Access) -> String {
         format!("user '{name}' cannot log in, as its authentication is off: leave the user out")
     } else if message.contains("permission denied") {
         format!("user '{name}' was denied {what} below /kvspec/: grant it readwrite on that prefix")
-    } else {
+    } else if message.contains("authentication failed") || message.contains("user name") {
         format!("user '{name}' cannot log in: the name or the password is wrong")
+    } else {
+        format!("user '{name}' was denied {what} ({message})")
     }
 }
 

@@ -94,7 +94,7 @@ async fn engine() -> Result<Docker, String> {
     }
     let at = host.unwrap_or_else(|| "/var/run/docker.sock".into());
     let unreachable = |reason: String| format!("Docker is not reachable at {at}: {reason}");
-    let docker = docker_client_instance().await.map_err(|error| unreachable(words(&error)))?;
+    let docker = docker_client_instance().await.map_err(|error| unreachable(cause(error)))?;
     match timeout(PING, docker.ping()).await {
         Ok(Ok(_)) => Ok(docker),
         Ok(Err(error)) => Err(unreachable(words(&error))),
@@ -273,8 +273,8 @@ impl Kept for Container {
 async fn sweep(docker: &Docker) -> Result<(), String> {
     for container in labelled(docker, OWNER.to_owned()).await? {
         if let Some(id) = container.id.as_deref().filter(|_| is_left(&container)) {
-            // Another run may be sweeping it too.
-            let _ = remove(docker, id).await;
+            // Another run may be sweeping it too, and what cannot be removed must not hold up this run.
+            let _ = timeout(REQUEST, try_remove(docker, id)).await;
         }
     }
     Ok(())
@@ -317,23 +317,34 @@ async fn labelled(docker: &Docker, label: String) -> Result<Vec<ContainerSummary
     listed.map_err(|_| "Docker does not answer".to_owned())?.map_err(|error| words(&error))
 }
 
-/// Removes a container and its anonymous volumes; one that is gone or going is no error.
+/// Removes a container and its anonymous volumes, and waits until it is gone.
 async fn remove(docker: &Docker, id: &str) -> Result<(), String> {
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    match timeout(REQUEST, docker.remove_container(id, Some(options))).await {
-        Ok(Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 404 | 409, .. })) => {
-            Ok(())
+    let mut last = "Docker does not answer".to_owned();
+    let removing = async {
+        // The engine refuses while it starts the container or removes it for another, and may then still fail to.
+        while let Err(reason) = try_remove(docker, id).await {
+            last = reason;
+            tokio::time::sleep(LOOK).await;
         }
-        Ok(Err(error)) => Err(words(&error)),
-        Err(_) => Err("Docker does not answer".into()),
+    };
+    let removed = timeout(REQUEST, removing).await;
+    removed.map_err(|_| last)
+}
+
+async fn try_remove(docker: &Docker, id: &str) -> Result<(), String> {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    match docker.remove_container(id, Some(options)).await {
+        Ok(()) | Err(DockerError::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+        Err(error) => Err(words(&error)),
     }
 }
 
 /// Says what the engine answered, without what wraps it.
-fn cause(error: TestcontainersError) -> String {
-    match error {
+fn cause(error: impl Into<TestcontainersError>) -> String {
+    match error.into() {
         TestcontainersError::Client(
-            ClientError::PullImage { err, .. }
+            ClientError::Init(err)
+            | ClientError::PullImage { err, .. }
             | ClientError::CreateContainer(err)
             | ClientError::StartContainer(err)
             | ClientError::InspectContainer(err),

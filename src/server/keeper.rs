@@ -154,7 +154,7 @@ impl Drop for End {
 /// For the last moments of a process, on any thread and with or without a runtime: after a signal, before
 /// `std::process::exit`. It allocates and locks, so a thread that was told of the signal calls it, not a signal handler.
 pub fn take_down_all() -> Result<(), LeftBehind> {
-    let kept: Vec<_> = register().drain(..).filter_map(|kept| kept.upgrade()).collect();
+    let kept: Vec<_> = register().iter().filter_map(Weak::upgrade).collect();
     kept.iter().for_each(|shared| shared.ask());
     kept.iter().map(|shared| shared.wait()).fold(Ok(()), Result::and)
 }

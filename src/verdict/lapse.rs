@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::scenario::command::Command;
+use crate::scenario::txn::{OpScript, TxnScript};
 use crate::scenario::words::{quote, seconds};
 use crate::store::WatchEvent;
-use crate::transcript::{Answer, Entry};
+use crate::transcript::{Answer, Entry, Events};
 
 /// How near the end of a time to live an answer may as well have come after it.
 const TOLERANCE: Duration = Duration::from_millis(20);
@@ -69,7 +70,7 @@ impl Lives {
                 let keys = keys.iter().flat_map(|key| self.names(&key.0));
                 keys.chain(lease.clone().map(Name::Lease)).collect()
             }
-            (Command::Next { .. }, Answer::Events(events, _)) => {
+            (Command::Next { .. }, Answer::Events(Events { events, .. })) => {
                 let deleted =
                     events.iter().filter(|event| matches!(event, WatchEvent::Delete { .. }));
                 deleted.flat_map(|event| self.names(event.key())).collect()
@@ -102,7 +103,7 @@ impl Lives {
         let left = |life: &Life| (life.from + life.granted).saturating_sub(entry.at);
         match command {
             Command::Wait { span } => span.0,
-            Command::Survive { .. } => entry.took,
+            Command::Survive { .. } | Command::Race { .. } => entry.took,
             _ => awaited
                 .iter()
                 .filter_map(|name| self.lives.get(name))
@@ -143,8 +144,25 @@ impl Lives {
             (Command::KeepAlive { lease }, Answer::Renewed { granted, .. }) => {
                 self.lives.insert(Name::Lease(lease.clone()), life(*granted));
             }
+            (Command::Txn { words }, Answer::Txn(succeeded, _)) => {
+                self.apply_txn(words, *succeeded)
+            }
             (Command::Revoke { lease }, Answer::Done) => self.forget(&Name::Lease(lease.clone())),
             _ => {}
+        }
+    }
+
+    fn apply_txn(&mut self, words: &[String], succeeded: bool) {
+        let Ok(script) = TxnScript::parse(words) else { return };
+        for op in if succeeded { &script.then } else { &script.otherwise } {
+            match op {
+                OpScript::Put(key, _, lease) => {
+                    self.untie(&key.0);
+                    lease.clone().and_then(|lease| self.tied.insert(key.0.clone(), lease));
+                }
+                OpScript::Delete(key) => self.untie(&key.0),
+                _ => {}
+            }
         }
     }
 
@@ -171,6 +189,10 @@ mod tests {
     fn granted(seconds: u64) -> Answer {
         let granted = Duration::from_secs(seconds);
         Answer::Granted { asked: granted, granted }
+    }
+
+    fn told(event: WatchEvent) -> Answer {
+        Answer::Events(Events { events: vec![event], ..Events::default() })
     }
 
     fn lapse_of(script: &str, seen: &[Seen]) -> Option<String> {
@@ -206,9 +228,9 @@ mod tests {
     #[case::an_end_waited_for("update k v ttl=2s\nexpire k\nread k\n---\nok\n",
         &[(0, 5, granted(2)), (5, 2400, Answer::Expired(Vec::new())), (2405, 9000, Answer::Value(None))], false)]
     #[case::an_end_told_by_a_watch("watch k\nupdate k v ttl=2s\nnext w\nread k\n---\nok\n",
-        &[(0, 5, Answer::Done), (5, 5, granted(2)), (10, 2300, Answer::Events(vec![WatchEvent::delete("k")], None)), (2310, 5, Answer::Value(None))], false)]
+        &[(0, 5, Answer::Done), (5, 5, granted(2)), (10, 2300, told(WatchEvent::delete("k"))), (2310, 5, Answer::Value(None))], false)]
     #[case::a_put_that_came_late("watch k\nupdate k v ttl=2s\nnext w\nread k\n---\nok\n",
-        &[(0, 5, Answer::Done), (5, 5, granted(2)), (10, 2300, Answer::Events(vec![WatchEvent::put("k", "v")], None)), (2310, 5, Answer::Value(None))], true)]
+        &[(0, 5, Answer::Done), (5, 5, granted(2)), (10, 2300, told(WatchEvent::put("k", "v"))), (2310, 5, Answer::Value(None))], true)]
     #[case::a_renewal_counts_anew("lease a ttl=2s\nwait 1s\nkeep_alive a\nwait 1s\nkeep_alive a\n---\nok\n",
         &[(0, 5, granted(2)), (5, 1500, Answer::Done),
           (1505, 5, Answer::Renewed { granted: Duration::from_secs(2), renewed: Duration::from_secs(2) }),

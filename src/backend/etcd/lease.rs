@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use etcd_client::{Error, LeaseClient, LeaseTimeToLiveOptions, PutOptions};
+use etcd_client::{Error, LeaseClient, LeaseGrantOptions, LeaseTimeToLiveOptions, PutOptions};
 
 use super::store::EtcdStore;
 use crate::store::{ErrorKind, Lease, LeaseId, Leases, Result, StoreError, TimeToLive};
@@ -11,16 +11,26 @@ use crate::store::{ErrorKind, Lease, LeaseId, Leases, Result, StoreError, TimeTo
 /// How long the revocation of a lease whose write failed may take before the lease is left to expire.
 const ABANDON_TIMEOUT: Duration = Duration::from_secs(2);
 
-#[async_trait]
-impl Leases for EtcdStore {
-    async fn lease(&self, ttl: Duration) -> Result<Lease> {
+impl EtcdStore {
+    async fn grant(&self, ttl: Duration, options: Option<LeaseGrantOptions>) -> Result<Lease> {
         let seconds = whole_seconds(ttl)?;
         let mut client = self.lease_client()?;
-        let answer = self.answer(client.grant(seconds, None)).await?;
+        let answer = self.answer(client.grant(seconds, options)).await?;
         if !answer.error().is_empty() {
             return Err(StoreError::new(ErrorKind::Other, answer.error()));
         }
         Ok(Lease { id: answer.id(), ttl: from_seconds(answer.ttl()) })
+    }
+}
+
+#[async_trait]
+impl Leases for EtcdStore {
+    async fn lease(&self, ttl: Duration) -> Result<Lease> {
+        self.grant(ttl, None).await
+    }
+
+    async fn lease_with_id(&self, id: LeaseId, ttl: Duration) -> Result<Lease> {
+        self.grant(ttl, Some(LeaseGrantOptions::new().with_id(id))).await
     }
 
     async fn update_with_lease(&self, key: &[u8], value: &[u8], lease: LeaseId) -> Result<()> {

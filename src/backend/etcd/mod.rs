@@ -9,7 +9,9 @@ mod access;
 mod connect;
 mod error;
 mod lease;
+mod revision;
 mod store;
+mod txn;
 mod watch;
 
 pub use access::{Access, Tls, User};
@@ -20,17 +22,23 @@ pub use store::EtcdStore;
 pub struct EtcdBackend {
     access: Access,
     base_prefix: Vec<u8>,
+    is_disposable: bool,
 }
 
 impl EtcdBackend {
     /// A backend for the etcd that `access` reaches, below `/kvspec/`.
     pub fn new(access: Access) -> Self {
-        Self { access, base_prefix: b"/kvspec/".to_vec() }
+        Self { access, base_prefix: b"/kvspec/".to_vec(), is_disposable: false }
     }
 
     /// Has everything written below `prefix` instead.
     pub fn with_base_prefix(self, prefix: impl Into<Vec<u8>>) -> Self {
         Self { base_prefix: prefix.into(), ..self }
+    }
+
+    /// Says whether the server is nobody's but kvspec's, so that its history may be compacted.
+    pub fn disposable(self, is_disposable: bool) -> Self {
+        Self { is_disposable, ..self }
     }
 }
 
@@ -38,6 +46,10 @@ impl EtcdBackend {
 impl Backend for EtcdBackend {
     fn name(&self) -> &str {
         "etcd"
+    }
+
+    fn is_disposable(&self) -> bool {
+        self.is_disposable
     }
 
     async fn instance(&self) -> Result<Box<dyn Instance>> {
@@ -49,5 +61,11 @@ impl Backend for EtcdBackend {
 impl Instance for EtcdBackend {
     async fn open(&self) -> Result<Box<dyn Store>> {
         Ok(Box::new(EtcdStore::connect(&self.access, self.base_prefix.as_slice()).await?))
+    }
+
+    async fn ping(&self) -> Result<()> {
+        // A connection of its own: that of the call without an answer may be what is broken.
+        let store = EtcdStore::connect(&self.access, self.base_prefix.as_slice()).await?;
+        store.read(&self.base_prefix).await.map(drop)
     }
 }

@@ -14,7 +14,7 @@ use super::access::Access;
 use super::error;
 use super::lease::abandon;
 use super::watch::Watching;
-use crate::store::{ErrorKind, Leases, Result, Store, WatchStream};
+use crate::store::{ErrorKind, Leases, Result, Revisions, Store, Transactions, WatchStream};
 
 /// How long an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -60,7 +60,28 @@ impl EtcdStore {
         Ok(())
     }
 
-    fn kv_client(&self) -> Result<KvClient> {
+    /// Opens a watch, and returns once the server says that it is open.
+    pub(super) async fn open_watch(
+        &self,
+        prefix: &[u8],
+        options: WatchOptions,
+    ) -> Result<WatchStream> {
+        let mut client = self.part(|connection| connection.watch.clone())?;
+        let stream = self.answer(client.watch(prefix, Some(options))).await?;
+        let mut watching = Watching::new(stream, self.address.clone());
+        tokio::select! {
+            biased;
+            () = closed(self.connection.subscribe()) => return Err(ErrorKind::Closed.into()),
+            created = watching.created() => created?,
+        }
+        Ok(watching.deliver(closed(self.connection.subscribe())))
+    }
+
+    pub(super) fn base(&self) -> &[u8] {
+        &self.base_prefix
+    }
+
+    pub(super) fn kv_client(&self) -> Result<KvClient> {
         self.part(|connection| connection.kv.clone())
     }
 
@@ -145,16 +166,7 @@ impl Store for EtcdStore {
     }
 
     async fn watch(&self, prefix: &[u8]) -> Result<WatchStream> {
-        let mut client = self.part(|connection| connection.watch.clone())?;
-        let options = WatchOptions::new().with_prefix();
-        let stream = self.answer(client.watch(prefix, Some(options))).await?;
-        let mut watching = Watching::new(stream, self.address.clone());
-        tokio::select! {
-            biased;
-            () = closed(self.connection.subscribe()) => return Err(ErrorKind::Closed.into()),
-            created = watching.created() => created?,
-        }
-        Ok(watching.deliver(closed(self.connection.subscribe())))
+        self.open_watch(prefix, WatchOptions::new().with_prefix()).await
     }
 
     async fn close(&self) -> Result<()> {
@@ -163,6 +175,14 @@ impl Store for EtcdStore {
     }
 
     fn leases(&self) -> Option<&dyn Leases> {
+        Some(self)
+    }
+
+    fn revisions(&self) -> Option<&dyn Revisions> {
+        Some(self)
+    }
+
+    fn transactions(&self) -> Option<&dyn Transactions> {
         Some(self)
     }
 }

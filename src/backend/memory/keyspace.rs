@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::store::{ErrorKind, Lease, LeaseId, Result, StoreError, TimeToLive, WatchEvent};
+use super::history::History;
+use crate::store::{ErrorKind, Lease, LeaseId, Page, Result, StoreError, TimeToLive, WatchEvent};
+
+/// The events of one watch as they are handed over.
+pub(super) type Events = mpsc::UnboundedReceiver<Result<Vec<WatchEvent>>>;
 
 /// The largest request that etcd takes by default, 1.5 MiB, less what etcd itself needs to wrap a value.
 const MAX_REQUEST: usize = 1_571_864;
@@ -17,6 +21,9 @@ const MAX_TTL: Duration = Duration::from_secs(9_000_000_000);
 pub(super) struct Record {
     pub value: Vec<u8>,
     pub lease: Option<LeaseId>,
+    pub create_revision: i64,
+    pub mod_revision: i64,
+    pub version: i64,
 }
 
 /// A lease and the keys attached to it.
@@ -32,6 +39,8 @@ struct Grant {
 struct Watcher {
     client: u64,
     prefix: Vec<u8>,
+    /// The first revision whose events are wanted.
+    from: i64,
     events: mpsc::UnboundedSender<Result<Vec<WatchEvent>>>,
 }
 
@@ -41,6 +50,7 @@ pub(super) struct Keyspace {
     min_ttl: Duration,
     revision: i64,
     records: BTreeMap<Vec<u8>, Record>,
+    history: History,
     grants: BTreeMap<LeaseId, Grant>,
     last_lease: LeaseId,
     watchers: Vec<Watcher>,
@@ -52,6 +62,7 @@ impl Keyspace {
             min_ttl,
             revision: 1,
             records: BTreeMap::new(),
+            history: History::default(),
             grants: BTreeMap::new(),
             // A start that no caller would guess, so that an id made up in a script is unknown here.
             last_lease: 0x6b76_0000,
@@ -61,7 +72,7 @@ impl Keyspace {
 
     pub fn get(&self, key: &[u8]) -> Result<Option<&Record>> {
         named(key)?;
-        Ok(self.records.get(key))
+        Ok(self.record(key))
     }
 
     pub fn list(&self, prefix: &[u8]) -> Vec<Vec<u8>> {
@@ -70,20 +81,23 @@ impl Keyspace {
     }
 
     pub fn put(&mut self, key: &[u8], value: &[u8], lease: Option<LeaseId>) -> Result<()> {
+        self.allow(key, value, lease)?;
+        let revision = self.revision + 1;
+        let event = self.write(key, value, lease, revision);
+        self.commit(revision, vec![event]);
+        Ok(())
+    }
+
+    /// Refuses a write that the store does not take.
+    pub fn allow(&self, key: &[u8], value: &[u8], lease: Option<LeaseId>) -> Result<()> {
         named(key)?;
         if key.len() + value.len() > MAX_REQUEST {
             return Err(ErrorKind::TooLarge.into());
         }
-        if let Some(id) = lease {
-            self.grants.get_mut(&id).ok_or(ErrorKind::LeaseNotFound)?.keys.insert(key.to_vec());
+        match lease {
+            Some(id) if !self.grants.contains_key(&id) => Err(ErrorKind::LeaseNotFound.into()),
+            _ => Ok(()),
         }
-        let record = Record { value: value.to_vec(), lease };
-        let before = self.records.insert(key.to_vec(), record);
-        self.detach(key, before.and_then(|record| record.lease).filter(|old| Some(*old) != lease));
-        self.revision += 1;
-        let mod_revision = Some(self.revision);
-        self.publish(&[WatchEvent::Put { key: key.into(), value: value.into(), mod_revision }]);
-        Ok(())
     }
 
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
@@ -92,15 +106,42 @@ impl Keyspace {
         Ok(())
     }
 
-    pub fn grant(&mut self, ttl: Duration, now: Duration) -> Result<Lease> {
+    pub fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    pub fn record(&self, key: &[u8]) -> Option<&Record> {
+        self.records.get(key)
+    }
+
+    pub fn read_at(&self, key: &[u8], revision: i64) -> Result<Option<Vec<u8>>> {
+        named(key)?;
+        let record = self.history.get(key, revision, self.revision)?;
+        Ok(record.map(|record| record.value.clone()))
+    }
+
+    pub fn page(&self, prefix: &[u8], revision: Option<i64>, limit: Option<usize>) -> Result<Page> {
+        self.history.page(prefix, revision.unwrap_or(self.revision), limit, self.revision)
+    }
+
+    pub fn compact(&mut self, revision: i64) -> Result<()> {
+        self.history.compact(revision, self.revision)
+    }
+
+    pub fn grant(&mut self, id: Option<LeaseId>, ttl: Duration, now: Duration) -> Result<Lease> {
         if ttl > MAX_TTL {
             return Err(ErrorKind::TtlTooLarge.into());
         }
+        let id = id.unwrap_or_else(|| {
+            self.last_lease += 1;
+            self.last_lease
+        });
+        if self.grants.contains_key(&id) {
+            return Err(ErrorKind::LeaseExists.into());
+        }
         let ttl = ttl.max(self.min_ttl);
-        self.last_lease += 1;
-        let grant = Grant { ttl, deadline: now + ttl, keys: BTreeSet::new() };
-        self.grants.insert(self.last_lease, grant);
-        Ok(Lease { id: self.last_lease, ttl })
+        self.grants.insert(id, Grant { ttl, deadline: now + ttl, keys: BTreeSet::new() });
+        Ok(Lease { id, ttl })
     }
 
     pub fn keep_alive(&mut self, lease: LeaseId, now: Duration) -> Result<Duration> {
@@ -141,14 +182,21 @@ impl Keyspace {
         }
     }
 
-    pub fn watch(
-        &mut self,
-        client: u64,
-        prefix: &[u8],
-    ) -> mpsc::UnboundedReceiver<Result<Vec<WatchEvent>>> {
+    /// Opens a watch of what changes from now on.
+    pub fn watch(&mut self, client: u64, prefix: &[u8]) -> Events {
+        self.watch_from(client, prefix, self.revision + 1)
+            .expect("what has not happened is not compacted")
+    }
+
+    /// Opens a watch that begins with the changes of a revision, past or future.
+    pub fn watch_from(&mut self, client: u64, prefix: &[u8], from: i64) -> Result<Events> {
+        let past = self.history.since(from, prefix)?;
         let (events, receiver) = mpsc::unbounded_channel();
-        self.watchers.push(Watcher { client, prefix: prefix.to_vec(), events });
-        receiver
+        for batch in past {
+            let _ = events.send(Ok(batch));
+        }
+        self.watchers.push(Watcher { client, prefix: prefix.to_vec(), from, events });
+        Ok(receiver)
     }
 
     /// Ends the watches of one client, each with the error that says why.
@@ -163,18 +211,60 @@ impl Keyspace {
 
     /// Deletes those of `keys` that exist, in one revision and in the order given.
     fn remove(&mut self, keys: Vec<Vec<u8>>) {
-        let mod_revision = Some(self.revision + 1);
+        let revision = self.revision + 1;
+        let events = self.erase(keys, revision);
+        self.commit(revision, events);
+    }
+
+    /// Writes a key as part of `revision`, and gives the event to commit.
+    pub fn write(
+        &mut self,
+        key: &[u8],
+        value: &[u8],
+        lease: Option<LeaseId>,
+        revision: i64,
+    ) -> WatchEvent {
+        if let Some(grant) = lease.and_then(|id| self.grants.get_mut(&id)) {
+            grant.keys.insert(key.to_vec());
+        }
+        let before = self.records.get(key);
+        let (create_revision, version) =
+            before.map_or((revision, 1), |record| (record.create_revision, record.version + 1));
+        let left = before.and_then(|record| record.lease).filter(|old| Some(*old) != lease);
+        self.detach(key, left);
+        let record = Record {
+            value: value.to_vec(),
+            lease,
+            create_revision,
+            mod_revision: revision,
+            version,
+        };
+        self.records.insert(key.to_vec(), record);
+        WatchEvent::Put { key: key.into(), value: value.into(), mod_revision: Some(revision) }
+    }
+
+    /// Deletes keys as part of `revision`, and gives the events to commit.
+    pub fn erase(&mut self, keys: Vec<Vec<u8>>, revision: i64) -> Vec<WatchEvent> {
         let mut events = Vec::new();
         for key in keys {
             if let Some(record) = self.records.remove(&key) {
                 self.detach(&key, record.lease);
-                events.push(WatchEvent::Delete { key, mod_revision });
+                events.push(WatchEvent::Delete { key, mod_revision: Some(revision) });
             }
         }
-        if !events.is_empty() {
-            self.revision += 1;
-            self.publish(&events);
+        events
+    }
+
+    /// Makes what was written and erased as part of `revision` known; nothing where that was nothing.
+    pub fn commit(&mut self, revision: i64, events: Vec<WatchEvent>) {
+        if events.is_empty() {
+            return;
         }
+        self.revision = revision;
+        for event in &events {
+            self.history.add(revision, event.clone(), self.records.get(event.key()).cloned());
+        }
+        self.publish(&events);
     }
 
     fn detach(&mut self, key: &[u8], lease: Option<LeaseId>) {
@@ -184,14 +274,15 @@ impl Keyspace {
     }
 
     fn publish(&mut self, events: &[WatchEvent]) {
+        let revision = self.revision;
         self.watchers.retain(|watcher| {
             let seen = events.iter().filter(|event| event.key().starts_with(&watcher.prefix));
-            let batch: Vec<_> = seen.cloned().collect();
+            let batch: Vec<_> = seen.filter(|_| revision >= watcher.from).cloned().collect();
             batch.is_empty() || watcher.events.send(Ok(batch)).is_ok()
         });
     }
 }
 
-fn named(key: &[u8]) -> Result<()> {
+pub(super) fn named(key: &[u8]) -> Result<()> {
     if key.is_empty() { Err(StoreError::from(ErrorKind::EmptyKey)) } else { Ok(()) }
 }

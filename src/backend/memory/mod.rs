@@ -1,6 +1,8 @@
 //! The reference: a store in memory, exact to the contract and at home in virtual time.
 
+mod history;
 mod keyspace;
+mod txn;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +16,8 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use self::keyspace::Keyspace;
 use super::{Backend, Clock, Instance};
 use crate::store::{
-    ErrorKind, Lease, LeaseId, Leases, Limits, Result, Store, TimeToLive, WatchStream,
+    ErrorKind, KeyMetadata, Lease, LeaseId, Leases, Limits, Page, Result, Revisions, Store,
+    TimeToLive, Transactions, Txn, TxnAnswer, WatchStream,
 };
 
 /// The memory store as a backend: every case gets an empty store of its own, on virtual time.
@@ -37,6 +40,10 @@ impl Backend for MemoryBackend {
 
     fn is_shared(&self) -> bool {
         false
+    }
+
+    fn is_disposable(&self) -> bool {
+        true
     }
 
     async fn instance(&self) -> Result<Box<dyn Instance>> {
@@ -89,6 +96,15 @@ impl MemoryStore {
             return Err(ErrorKind::Closed.into());
         }
         Ok(self.shared.current())
+    }
+}
+
+impl MemoryStore {
+    fn grant(&self, id: Option<LeaseId>, ttl: Duration) -> Result<Lease> {
+        let now = self.shared.now();
+        let lease = self.keyspace()?.grant(id, ttl, now)?;
+        self.shared.expire_in_time(lease);
+        Ok(lease)
     }
 }
 
@@ -172,15 +188,24 @@ impl Store for MemoryStore {
     fn leases(&self) -> Option<&dyn Leases> {
         Some(self)
     }
+
+    fn revisions(&self) -> Option<&dyn Revisions> {
+        Some(self)
+    }
+
+    fn transactions(&self) -> Option<&dyn Transactions> {
+        Some(self)
+    }
 }
 
 #[async_trait]
 impl Leases for MemoryStore {
     async fn lease(&self, ttl: Duration) -> Result<Lease> {
-        let now = self.shared.now();
-        let lease = self.keyspace()?.grant(ttl, now)?;
-        self.shared.expire_in_time(lease);
-        Ok(lease)
+        self.grant(None, ttl)
+    }
+
+    async fn lease_with_id(&self, id: LeaseId, ttl: Duration) -> Result<Lease> {
+        self.grant(Some(id), ttl)
     }
 
     async fn update_with_lease(&self, key: &[u8], value: &[u8], lease: LeaseId) -> Result<()> {
@@ -199,5 +224,50 @@ impl Leases for MemoryStore {
 
     async fn revoke(&self, lease: LeaseId) -> Result<()> {
         self.keyspace()?.revoke(lease)
+    }
+}
+
+#[async_trait]
+impl Revisions for MemoryStore {
+    async fn revision(&self) -> Result<i64> {
+        Ok(self.keyspace()?.revision())
+    }
+
+    async fn metadata(&self, key: &[u8]) -> Result<Option<KeyMetadata>> {
+        Ok(self.keyspace()?.get(key)?.map(|record| KeyMetadata {
+            create_revision: record.create_revision,
+            mod_revision: record.mod_revision,
+            version: record.version,
+            lease: record.lease,
+        }))
+    }
+
+    async fn read_at(&self, key: &[u8], revision: i64) -> Result<Option<Vec<u8>>> {
+        self.keyspace()?.read_at(key, revision)
+    }
+
+    async fn list_at(
+        &self,
+        prefix: &[u8],
+        revision: Option<i64>,
+        limit: Option<usize>,
+    ) -> Result<Page> {
+        self.keyspace()?.page(prefix, revision, limit)
+    }
+
+    async fn watch_from(&self, prefix: &[u8], revision: i64) -> Result<WatchStream> {
+        let events = self.keyspace()?.watch_from(self.client, prefix, revision)?;
+        Ok(UnboundedReceiverStream::new(events).boxed())
+    }
+
+    async fn compact(&self, revision: i64) -> Result<()> {
+        self.keyspace()?.compact(revision)
+    }
+}
+
+#[async_trait]
+impl Transactions for MemoryStore {
+    async fn txn(&self, txn: Txn) -> Result<TxnAnswer> {
+        self.keyspace()?.txn(&txn)
     }
 }

@@ -1,0 +1,68 @@
+//! Revisions and history of an etcd.
+
+use async_trait::async_trait;
+use etcd_client::{GetOptions, WatchOptions};
+
+use super::store::EtcdStore;
+use crate::store::{ErrorKind, KeyMetadata, Page, Result, Revisions, StoreError, WatchStream};
+
+#[async_trait]
+impl Revisions for EtcdStore {
+    async fn revision(&self) -> Result<i64> {
+        let mut kv = self.kv_client()?;
+        // Any range tells the revision; one that can hold no more than one key costs least.
+        let options = GetOptions::new().with_count_only();
+        let answer = self.answer(kv.get(self.base(), Some(options))).await?;
+        let header = answer
+            .header()
+            .ok_or_else(|| StoreError::new(ErrorKind::Other, "an answer without a header"))?;
+        Ok(header.revision())
+    }
+
+    async fn metadata(&self, key: &[u8]) -> Result<Option<KeyMetadata>> {
+        let mut kv = self.kv_client()?;
+        let answer = self.answer(kv.get(key, None)).await?;
+        Ok(answer.kvs().first().map(|kv| KeyMetadata {
+            create_revision: kv.create_revision(),
+            mod_revision: kv.mod_revision(),
+            version: kv.version(),
+            lease: Some(kv.lease()).filter(|lease| *lease != 0),
+        }))
+    }
+
+    async fn read_at(&self, key: &[u8], revision: i64) -> Result<Option<Vec<u8>>> {
+        let mut kv = self.kv_client()?;
+        let options = GetOptions::new().with_revision(revision);
+        let mut answer = self.answer(kv.get(key, Some(options))).await?;
+        Ok(answer.take_kvs().into_iter().next().map(|kv| kv.into_key_value().1))
+    }
+
+    async fn list_at(
+        &self,
+        prefix: &[u8],
+        revision: Option<i64>,
+        limit: Option<usize>,
+    ) -> Result<Page> {
+        let mut kv = self.kv_client()?;
+        let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let options = GetOptions::new().with_prefix().with_keys_only();
+        // In both 0 stands for none.
+        let options =
+            options.with_revision(revision.unwrap_or(0)).with_limit(limit.map_or(0, number));
+        let mut answer = self.answer(kv.get(prefix, Some(options))).await?;
+        let count = usize::try_from(answer.count()).unwrap_or(0);
+        let keys = answer.take_kvs().into_iter().map(|kv| kv.into_key_value().0).collect();
+        Ok(Page { keys, more: answer.more(), count })
+    }
+
+    async fn watch_from(&self, prefix: &[u8], revision: i64) -> Result<WatchStream> {
+        self.open_watch(prefix, WatchOptions::new().with_prefix().with_start_revision(revision))
+            .await
+    }
+
+    async fn compact(&self, revision: i64) -> Result<()> {
+        let mut kv = self.kv_client()?;
+        self.answer(kv.compact(revision, None)).await?;
+        Ok(())
+    }
+}
