@@ -32,12 +32,14 @@ mod etcd {
 
     /// etcd on whatever server `options` find, once it is first asked for; looking for one ends with `abort`.
     pub fn etcd_target(options: ServerOptions, abort: Abort) -> Target {
-        Target::opened_by("etcd", move || {
+        let starts_a_server = options.access.endpoints.is_empty();
+        let open = move || {
             let server = find(&options, &abort)?;
             let about = format!("etcd {}, {}", server.version(), server.origin());
             let backend = std::sync::Arc::new(EtcdBackend::new(server.access().clone()));
             Ok(Opened { backend, about, guard: Box::new(server) })
-        })
+        };
+        Target::opened_by("etcd", open).starting_a_server(starts_a_server)
     }
 
     fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {

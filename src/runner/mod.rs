@@ -157,14 +157,41 @@ impl Recorder<'_> {
 
     /// Cleans up, and closes the transcript.
     fn finish(mut self, failed: Option<String>) -> Transcript {
-        let mut end = self.end.unwrap_or_else(|| failed.map_or(End::Finished, End::Broken));
-        let limit = if end == End::Aborted { CLEANUP_AFTER_ABORT } else { CLEANUP };
+        let end = self.end.take();
+        let mut end = end.unwrap_or_else(|| failed.map_or(End::Finished, End::Broken));
         if !matches!(end, End::Lost(_)) {
-            let cleaned = guarded(self.runtime, self.session.clean_up(limit)).unwrap_or_else(Err);
+            let cleaned = self.clean_up();
             if let (End::Finished, Err(reason)) = (&end, cleaned) {
-                end = End::Broken(reason);
+                end = self.uncleaned(reason);
             }
         }
         Transcript { entries: self.entries, end }
+    }
+
+    /// Takes away what was written, for less long from the moment on that somebody wants the run to end.
+    fn clean_up(&mut self) -> Result<(), String> {
+        let (session, abort) = (&mut self.session, &self.settings.abort);
+        let cut_short = async {
+            abort.thrown().await;
+            tokio::time::sleep(CLEANUP_AFTER_ABORT).await;
+        };
+        let cleaned = async {
+            tokio::select! {
+                cleaned = session.clean_up(CLEANUP) => cleaned,
+                () = cut_short => Err("cleaning up was cut short".into()),
+            }
+        };
+        guarded(self.runtime, cleaned).unwrap_or_else(Err)
+    }
+
+    /// How a run ended whose traces could not be taken away: mostly because the server is gone.
+    fn uncleaned(&self, reason: String) -> End {
+        if self.settings.abort.is_thrown() {
+            return End::Aborted;
+        }
+        match self.runtime.block_on(self.session.clients.lost()) {
+            Some(lost) => End::Lost(lost),
+            None => End::Broken(reason),
+        }
     }
 }
