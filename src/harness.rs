@@ -212,14 +212,17 @@ fn rerun() -> String {
     let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     match folder.to_str() {
-        // cargo puts a hash behind the names of tests, and of nothing else that a user calls.
-        Some("deps") => {
-            let name = name.rsplit_once('-').map_or(&*name, |(name, _)| name);
-            format!("cargo test --test {name} --")
-        }
-        Some("examples") => format!("cargo run --example {name} --"),
+        Some("deps") => format!("cargo test --test {} --", unhashed(&name)),
+        Some("examples") => format!("cargo run --example {} --", unhashed(&name)),
         _ => path.display().to_string(),
     }
+}
+
+/// A program's name without the hash that cargo puts behind those of tests.
+fn unhashed(name: &str) -> &str {
+    let is_hash =
+        |hash: &str| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.rsplit_once('-').filter(|(_, hash)| is_hash(hash)).map_or(name, |(name, _)| name)
 }
 
 /// Whether the environment makes a target that is not there a failure.
