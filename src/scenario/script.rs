@@ -49,13 +49,30 @@ pub fn check(text: &str) -> Result<Vec<Command>, String> {
     }
 }
 
-/// goldenscript's own wording, which names the line, with the list of commands where one is unknown.
+/// What goldenscript says is wrong, with the line first, and with the list of commands where one is unknown.
 fn plain(error: &io::Error) -> String {
     let text = error.to_string();
-    if !text.contains("unknown command") && !text.contains("invalid command") {
-        return text;
+    let failed = text.split_once(" failed at line ").and_then(|(command, rest)| {
+        let (line, reason) = rest.split_once(": ")?;
+        Some((command, line, reason))
+    });
+    let Some((command, line, reason)) = failed else { return unparsed(&text).unwrap_or(text) };
+    if reason.contains("unknown command") || reason.contains("invalid command") {
+        return format!("line {line}: {reason}; there are: {}", NAMES.join(", "));
     }
-    format!("{text}; there are: {}", NAMES.join(", "))
+    format!("line {line}: {command}: {reason}")
+}
+
+/// Says where a script stops being one: goldenscript tells the place, and the name of the parser that stopped there.
+fn unparsed(text: &str) -> Option<String> {
+    let (place, shown) = text.strip_prefix("parse error at line ")?.split_once(":\n")?;
+    let (line, rest) = place.split_once(" column ")?;
+    let (column, _) = rest.split_once(' ')?;
+    let shown = shown.lines().next().unwrap_or_default();
+    Some(match shown.trim() {
+        "" => format!("line {line}: expected another command, or --- and what the commands answer"),
+        shown => format!("line {line}: cannot be read from column {column} on: {shown}"),
+    })
 }
 
 /// Every command that a script may have.
