@@ -36,7 +36,9 @@ mod etcd {
         let open = move || {
             let server = find(&options, &abort)?;
             let about = format!("etcd {}, {}", server.version(), server.origin());
-            let backend = std::sync::Arc::new(EtcdBackend::new(server.access().clone()));
+            let backend = std::sync::Arc::new(
+                EtcdBackend::new(server.access().clone()).disposable(server.is_ours()),
+            );
             Ok(Opened { backend, about, guard: Box::new(server) })
         };
         Target::opened_by("etcd", open).starting_a_server(starts_a_server)

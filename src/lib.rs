@@ -4,8 +4,10 @@ pub mod backend;
 pub mod builtin;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod contract;
 pub mod event;
 pub mod harness;
+pub mod linear;
 pub mod plan;
 pub mod report;
 pub mod runner;

@@ -118,6 +118,12 @@ impl Ready {
 pub struct Capabilities {
     /// Whether there are [`Leases`](crate::store::Leases).
     pub leases: bool,
+    /// Whether there are [`Revisions`](crate::store::Revisions).
+    pub revisions: bool,
+    /// Whether there are [`Transactions`](crate::store::Transactions).
+    pub transactions: bool,
+    /// Whether the history may be compacted.
+    pub disposable: bool,
     /// What the backend says of its limits.
     pub limits: Limits,
 }
@@ -131,9 +137,15 @@ impl Capabilities {
         runtime.block_on(async {
             let probe = async {
                 let store = backend.instance().await?.open().await?;
-                let leases = store.leases().is_some();
+                let capabilities = Self {
+                    leases: store.leases().is_some(),
+                    revisions: store.revisions().is_some(),
+                    transactions: store.transactions().is_some(),
+                    disposable: backend.is_disposable(),
+                    limits: backend.limits(),
+                };
                 store.close().await?;
-                Ok(Self { leases, limits: backend.limits() })
+                Ok(capabilities)
             };
             let late = || {
                 StoreError::new(
@@ -146,11 +158,16 @@ impl Capabilities {
     }
 
     fn lacks(&self, need: Need) -> Option<String> {
-        match need {
-            Need::Leases => (!self.leases).then(|| "the store has no leases".into()),
-            Need::BinaryKeys => {
-                (!self.limits.binary_keys).then(|| "the store's keys are UTF-8 only".into())
-            }
-        }
+        let (is_there, lack) = match need {
+            Need::Leases => (self.leases, "the store has no leases"),
+            Need::Revisions => (self.revisions, "the store has no revisions"),
+            Need::Transactions => (self.transactions, "the store has no transactions"),
+            Need::BinaryKeys => (self.limits.binary_keys, "the store's keys are UTF-8 only"),
+            Need::Disposable => (
+                self.disposable,
+                "the server is somebody's, and its history is not to be compacted",
+            ),
+        };
+        (!is_there).then(|| lack.into())
     }
 }

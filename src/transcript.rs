@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::scenario::words::{quote, quote_value, seconds};
-use crate::store::{StoreError, TimeToLive, WatchEvent};
+use crate::linear::{self, Operation};
+use crate::scenario::words::{distance, quote, quote_value, seconds};
+use crate::store::{KeyMetadata, OpAnswer, Page, StoreError, TimeToLive, WatchEvent};
 
 /// Everything that one run of a scenario was seen to answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -60,8 +61,10 @@ pub enum Answer {
     Keys(Vec<Vec<u8>>),
     /// The keys of a list, counted.
     KeyCount(KeyCount),
-    /// The events of a watch, and the error that ended it.
-    Events(Vec<WatchEvent>, Option<StoreError>),
+    /// A list that was cut off at a limit.
+    Page(Page),
+    /// The events of a watch.
+    Events(Events),
     /// The events of a watch, counted.
     EventCount(EventCount),
     /// A time to live was asked for and granted.
@@ -80,10 +83,53 @@ pub enum Answer {
     },
     /// What the store said is left of a lease.
     Left(Left),
+    /// A revision, told from a mark.
+    Revision(Mark, i64),
+    /// The counters of a key, told from a mark if there is one.
+    Metadata(Option<Mark>, Option<KeyMetadata>),
+    /// What a transaction did; the words of each operation that was done stand before its answer.
+    Txn(bool, Vec<(String, OpAnswer)>),
+    /// Every call of a race for one register, in no order.
+    History(Vec<Operation>),
+    /// How many of a race's rounds went as they must.
+    Race(Race),
     /// Keys were waited for to be gone.
     Expired(Vec<Expiry>),
     /// Keys were watched to stay.
     Survived(Vec<Survival>),
+}
+
+/// A revision that a script remembers, and what it calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The name.
+    pub name: String,
+    /// The revision.
+    pub revision: i64,
+}
+
+/// The events of a watch since it was last asked for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Events {
+    /// The events.
+    pub events: Vec<WatchEvent>,
+    /// What was wrong with the revisions that they came with.
+    pub flaws: Vec<String>,
+    /// The error that ended the watch.
+    pub error: Option<StoreError>,
+    /// The mark that revisions are told from, where they are.
+    pub since: Option<Mark>,
+}
+
+/// How many of a race's rounds went as they must.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Race {
+    /// How many rounds there were.
+    pub rounds: usize,
+    /// How many went as they must.
+    pub good: usize,
+    /// What was seen in the first that did not.
+    pub trouble: Option<String>,
 }
 
 /// A list of keys, counted.
@@ -108,6 +154,8 @@ pub struct EventCount {
     pub keys: usize,
     /// The first event that came after a later write of the same key.
     pub disorder: Option<Vec<u8>>,
+    /// What was wrong with the revisions that they came with.
+    pub flaws: Vec<String>,
     /// The error that ended the watch.
     pub error: Option<StoreError>,
 }
@@ -250,7 +298,13 @@ impl Answer {
             Self::Value(value) => vec![value.as_deref().map_or("(none)".into(), quote_value)],
             Self::Keys(keys) => vec![key_line(keys)],
             Self::KeyCount(count) => vec![count.line()],
-            Self::Events(events, error) => event_lines(events, error.as_ref()),
+            Self::Page(page) => vec![page_line(page)],
+            Self::Events(events) => events.lines(),
+            Self::Revision(mark, revision) => vec![distance(&mark.name, mark.revision, *revision)],
+            Self::Metadata(mark, metadata) => vec![metadata_line(mark.as_ref(), metadata.as_ref())],
+            Self::Txn(succeeded, answers) => txn_lines(*succeeded, answers),
+            Self::History(operations) => vec![linear::verdict(operations)],
+            Self::Race(race) => vec![race.line()],
             Self::EventCount(count) => count.lines(),
             Self::Granted { asked, granted } => broken(granted < asked, || {
                 format!("granted {} of the {} asked for", seconds(*granted), seconds(*asked))
@@ -278,7 +332,8 @@ impl Answer {
     /// The error that the store answered, if it did.
     pub fn error(&self) -> Option<&StoreError> {
         match self {
-            Self::Error(error) | Self::Events(_, Some(error)) => Some(error),
+            Self::Error(error) => Some(error),
+            Self::Events(events) => events.error.as_ref(),
             Self::EventCount(count) => count.error.as_ref(),
             _ => None,
         }
@@ -300,18 +355,68 @@ fn key_line(keys: &[Vec<u8>]) -> String {
     keys.iter().map(|key| quote(key)).collect::<Vec<_>>().join(" ")
 }
 
-fn event_lines(events: &[WatchEvent], error: Option<&StoreError>) -> Vec<String> {
-    let mut lines: Vec<_> = events.iter().map(event_line).chain(error.map(error_line)).collect();
-    if lines.is_empty() {
-        lines.push("(no events)".into());
-    }
-    lines
+fn page_line(page: &Page) -> String {
+    let more = if page.more { ", more follow" } else { "" };
+    format!("{} ({} in all{more})", key_line(&page.keys), page.count)
 }
 
-fn event_line(event: &WatchEvent) -> String {
-    match event {
+fn metadata_line(mark: Option<&Mark>, metadata: Option<&KeyMetadata>) -> String {
+    let Some(metadata) = metadata else { return "(none)".into() };
+    let version = format!("version {}", metadata.version);
+    let Some(mark) = mark else { return version };
+    let told = |revision| distance(&mark.name, mark.revision, revision);
+    format!(
+        "{version}, created {}, modified {}",
+        told(metadata.create_revision),
+        told(metadata.mod_revision)
+    )
+}
+
+fn txn_lines(succeeded: bool, answers: &[(String, OpAnswer)]) -> Vec<String> {
+    let told = answers.iter().filter_map(|(words, answer)| {
+        let answer = match answer {
+            OpAnswer::Put => return None,
+            OpAnswer::Deleted(count) => format!("{count} deleted"),
+            OpAnswer::Value(value) => value.as_deref().map_or("(none)".into(), quote_value),
+            OpAnswer::Keys(keys) => key_line(keys),
+        };
+        Some(format!("{words}: {answer}"))
+    });
+    let branch = if succeeded { "then" } else { "else" };
+    std::iter::once(branch.into()).chain(told).collect()
+}
+
+impl Events {
+    fn lines(&self) -> Vec<String> {
+        let told = |event: &WatchEvent| event_line(event, self.since.as_ref());
+        let mut lines: Vec<_> = self.events.iter().map(told).collect();
+        lines.extend(self.flaws.iter().cloned());
+        lines.extend(self.error.as_ref().map(error_line));
+        if lines.is_empty() {
+            lines.push("(no events)".into());
+        }
+        lines
+    }
+}
+
+fn event_line(event: &WatchEvent, since: Option<&Mark>) -> String {
+    let line = match event {
         WatchEvent::Put { key, value, .. } => format!("put {} {}", quote(key), quote_value(value)),
         WatchEvent::Delete { key, .. } => format!("delete {}", quote(key)),
+    };
+    let Some(mark) = since else { return line };
+    match event.mod_revision() {
+        Some(revision) => format!("{line} at {}", distance(&mark.name, mark.revision, revision)),
+        None => format!("{line} at no revision"),
+    }
+}
+
+impl Race {
+    fn line(&self) -> String {
+        match &self.trouble {
+            None => format!("{} of {}", self.good, self.rounds),
+            Some(trouble) => format!("{} of {}: {trouble}", self.good, self.rounds),
+        }
     }
 }
 
@@ -332,7 +437,8 @@ impl EventCount {
             Some(key) => line.push_str(&format!(", out of order at {}", quote(key))),
             None => line.push_str(", in order"),
         }
-        std::iter::once(line).chain(self.error.as_ref().map(error_line)).collect()
+        let flaws = self.flaws.iter().cloned();
+        std::iter::once(line).chain(flaws).chain(self.error.as_ref().map(error_line)).collect()
     }
 }
 

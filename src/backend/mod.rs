@@ -34,6 +34,11 @@ pub trait Backend: Send + Sync {
         true
     }
 
+    /// Whether the store is nobody's but kvspec's, so that a scenario may compact its history.
+    fn is_disposable(&self) -> bool {
+        false
+    }
+
     /// Gives the instance that one case runs against: a fresh store, or a share of one that all cases use.
     ///
     /// Called inside the runtime of the case; dropping the instance takes down what belongs to it alone.

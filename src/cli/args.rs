@@ -98,6 +98,9 @@ fn deadline(text: &str) -> Result<Duration, String> {
 pub(super) struct ListArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
+    /// Show each clause of the contract and the scenarios that check it; fails where there is a gap.
+    #[arg(long)]
+    pub clauses: bool,
 }
 
 /// Which scenarios are wanted.

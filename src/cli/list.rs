@@ -7,6 +7,7 @@ use owo_colors::Stream;
 
 use super::args::ListArgs;
 use super::{Problem, exit};
+use crate::contract;
 use crate::report::paint::Paint;
 use crate::scenario::Scenario;
 
@@ -23,9 +24,41 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Problem> {
 fn write(scenarios: &[Arc<Scenario>]) -> io::Result<()> {
     let paint = Paint::auto(Stream::Stdout);
     let mut out = io::stdout().lock();
+    if args.clauses {
+        return list_clauses(&scenarios, paint, &mut out);
+    }
     for scenario in scenarios {
         let clauses = paint.faint(format!("[{}]", scenario.clauses.join(" ")));
         writeln!(out, "{}: {} {clauses}", paint.head(&scenario.name), scenario.law)?;
     }
     out.flush()
+}
+
+/// Shows clause by scenario, and what is missing on either side.
+fn list_clauses(
+    scenarios: &[Arc<Scenario>],
+    paint: Paint,
+    out: &mut dyn Write,
+) -> Result<u8, Problem> {
+    for clause in contract::clauses() {
+        let id = paint.head(&clause.id);
+        writeln!(out, "{id} {} {}", paint.faint(format!("({})", clause.level)), clause.sentence)?;
+        let checks = |scenario: &&Arc<Scenario>| scenario.clauses.contains(&clause.id);
+        for scenario in scenarios.iter().filter(checks) {
+            writeln!(out, "    {}", scenario.name)?;
+        }
+    }
+    let gaps = contract::gaps(scenarios);
+    for gap in &gaps {
+        writeln!(out, "{}", paint.bad(gap))?;
+    }
+    let counts = format!(
+        "{} clauses, {} scenarios, {} gaps",
+        contract::clauses().len(),
+        scenarios.len(),
+        gaps.len()
+    );
+    writeln!(out, "{}", paint.head(counts))?;
+    out.flush()?;
+    Ok(if gaps.is_empty() { exit::PASSED } else { exit::FAILED })
 }

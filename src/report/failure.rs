@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::paint::Paint;
+use crate::contract::clause;
 use crate::event::Outcome;
 use crate::scenario::Scenario;
 use crate::verdict::{DiffLine, Mismatch, Verdict};
@@ -29,8 +30,9 @@ pub fn describe(outcome: &Outcome, rerun: &str, paint: Paint) -> String {
             ));
         }
     }
-    if !scenario.clauses.is_empty() {
-        text.push_str(&format!("  clauses: {}\n", scenario.clauses.join(" ")));
+    for id in &scenario.clauses {
+        let sentence = clause(id).map_or("", |clause| clause.sentence.as_str());
+        text.push_str(&format!("  clause {id}: {sentence}\n"));
     }
     if !scenario.source.is_empty() {
         text.push_str(&format!("  source: {}\n", scenario.source));

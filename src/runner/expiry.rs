@@ -21,7 +21,7 @@ pub(super) struct Hold {
 
 /// What a key's life hangs on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Tie {
+enum Tie {
     /// A time to live of its own, by its place in the list of those.
     Own(usize),
     /// A lease of the script.
@@ -56,9 +56,14 @@ impl Ties {
         self.tie(key, Tie::Own(self.own.len() - 1));
     }
 
-    pub fn tie(&mut self, key: &[u8], tie: Tie) {
+    fn tie(&mut self, key: &[u8], tie: Tie) {
         self.now.insert(key.into(), tie.clone());
         self.ever.entry(key.into()).or_default().push(tie);
+    }
+
+    /// Notes that the key now lives by a lease of the script.
+    pub fn tie_to_lease(&mut self, key: &[u8], lease: &str) {
+        self.tie(key, Tie::Lease(lease.into()));
     }
 
     /// Notes that the key hangs on nothing any more.

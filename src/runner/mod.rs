@@ -5,7 +5,12 @@ mod cleanup;
 mod clients;
 mod expiry;
 mod fill;
+mod keys;
+mod lease;
 mod perform;
+mod race;
+mod revision;
+mod txn;
 mod watches;
 
 use std::error::Error;

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 
 use super::clients::{Clients, random};
 use crate::store::{ErrorKind, Result, Store, StoreError, WatchEvent, WatchStream};
-use crate::transcript::{Answer, EventCount};
+use crate::transcript::{Answer, EventCount, Events};
 
 /// The watches that a script opened, by name.
 pub(super) struct Watches {
@@ -21,6 +21,10 @@ struct Watch {
     pending: VecDeque<WatchEvent>,
     /// What ended the stream, where it ended.
     ended: Option<StoreError>,
+    /// The last revision that came.
+    last: Option<i64>,
+    /// What was wrong with the revisions of the events, and was not told yet.
+    flaws: Vec<String>,
 }
 
 /// Names fence keys, and knows them again.
@@ -46,17 +50,39 @@ impl Watches {
         Self { open: BTreeMap::new(), fences: Fences { mark, written: 0 } }
     }
 
-    /// Opens a watch; one of the same name is ended.
+    /// Opens a watch, from now or from a revision on; one of the same name is ended.
     pub async fn open(
         &mut self,
         clients: &mut Clients<'_>,
         store: &dyn Store,
         name: String,
         prefix: &[u8],
+        from: Option<i64>,
     ) -> Result<()> {
         let prefix = clients.whole(prefix);
-        let stream = clients.call(store.watch(&prefix)).await?;
-        let watch = Watch { prefix, stream, pending: VecDeque::new(), ended: None };
+        let opened = match from {
+            None => clients.call(store.watch(&prefix)).await,
+            Some(revision) => {
+                let revisions = store.revisions().ok_or(ErrorKind::Unsupported)?;
+                clients.call(revisions.watch_from(&prefix, revision)).await
+            }
+        };
+        // A store may refuse a compacted revision at once or as the first thing that it delivers: both read alike.
+        let (stream, ended): (WatchStream, _) = match opened {
+            Ok(stream) => (stream, None),
+            Err(error) if error.kind == ErrorKind::Compacted => {
+                (stream::empty().boxed(), Some(error))
+            }
+            Err(error) => return Err(error),
+        };
+        let watch = Watch {
+            prefix,
+            stream,
+            pending: VecDeque::new(),
+            ended,
+            last: None,
+            flaws: Vec::new(),
+        };
         self.open.insert(name, watch);
         Ok(())
     }
@@ -70,7 +96,7 @@ impl Watches {
     }
 
     /// Waits for one more event, without writing anything that could push it out.
-    pub async fn next(&mut self, clients: &mut Clients<'_>, name: &str) -> Result<WatchEvent> {
+    pub async fn next(&mut self, clients: &mut Clients<'_>, name: &str) -> Result<Answer> {
         let watch = self.open.get_mut(name).ok_or_else(|| not_open(name))?;
         let fences = &self.fences;
         let next = async {
@@ -82,10 +108,11 @@ impl Watches {
             }
         };
         let event = clients.call(next).await?;
-        Ok(own(clients, event))
+        let flaws = std::mem::take(&mut watch.flaws);
+        Ok(Answer::Events(Events { events: vec![own(clients, event)], flaws, ..Events::default() }))
     }
 
-    /// All events since the last call, and the error that kept the fence from arriving, if one did.
+    /// All events since the last call, with the error that kept the fence from arriving, if one did.
     ///
     /// The fence is a write below the watch's own prefix: the watch receives it after all that came before.
     pub async fn events(
@@ -93,9 +120,9 @@ impl Watches {
         clients: &mut Clients<'_>,
         store: &dyn Store,
         name: &str,
-    ) -> (Vec<WatchEvent>, Option<StoreError>) {
+    ) -> Events {
         let Some(watch) = self.open.get_mut(name) else {
-            return (Vec::new(), Some(not_open(name)));
+            return Events { error: Some(not_open(name)), ..Events::default() };
         };
         let fence = self.fences.next(&watch.prefix);
         let fences = &self.fences;
@@ -110,7 +137,8 @@ impl Watches {
         } else {
             events.extend(watch.pending.drain(..).filter(|event| !fences.made(event.key())));
         }
-        (events.into_iter().map(|event| own(clients, event)).collect(), error)
+        let events = events.into_iter().map(|event| own(clients, event)).collect();
+        Events { events, flaws: std::mem::take(&mut watch.flaws), error, since: None }
     }
 }
 
@@ -125,7 +153,7 @@ impl Watch {
                 return Err(error.clone());
             }
             match self.stream.next().await {
-                Some(Ok(batch)) => self.pending.extend(batch),
+                Some(Ok(batch)) => self.take(batch),
                 Some(Err(error)) => self.ended = Some(error),
                 None => {
                     self.ended =
@@ -133,6 +161,28 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Takes in a batch, and notes what is wrong with its revisions.
+    fn take(&mut self, batch: Vec<WatchEvent>) {
+        let mut last = self.last;
+        for (index, event) in batch.iter().enumerate() {
+            let revision = event.mod_revision();
+            let flaw = match (last, revision) {
+                (Some(last), Some(now)) if now < last => "an older revision came after a newer one",
+                // Within a batch one revision may have many events; over two it must not be spread.
+                (Some(last), Some(now)) if now == last && index == 0 => {
+                    "one revision came in two batches"
+                }
+                _ => "",
+            };
+            if !flaw.is_empty() && !self.flaws.iter().any(|known| known == flaw) {
+                self.flaws.push(flaw.into());
+            }
+            last = revision.or(last);
+        }
+        self.last = last;
+        self.pending.extend(batch);
     }
 
     /// Collects events up to the fence.
@@ -168,8 +218,9 @@ fn own(clients: &Clients<'_>, event: WatchEvent) -> WatchEvent {
 }
 
 /// Counts events instead of telling each.
-pub(super) fn count(events: Vec<WatchEvent>, error: Option<StoreError>) -> Answer {
-    let mut count = EventCount { error, ..EventCount::default() };
+pub(super) fn count(events: Events) -> Answer {
+    let Events { events, flaws, error, .. } = events;
+    let mut count = EventCount { flaws, error, ..EventCount::default() };
     let mut keys = BTreeSet::new();
     let mut last: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
     for event in events {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::words::{Bytes, Size, Span, quote};
+use std::fmt;
+use std::str::FromStr;
+
+use super::words::{Bytes, Rev, Size, Span, quote};
 
 /// Times to live beyond this are not waited for by any script that means to end.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -34,34 +37,48 @@ pub enum Command {
         /// The key.
         key: Bytes,
     },
-    /// `read KEY` prints the key's value, or `(none)`.
+    /// `read KEY [at=REV]` prints the key's value, now or at a revision, or `(none)`.
     Read {
         /// The key.
         key: Bytes,
+        /// The revision to read at.
+        #[arg(key)]
+        at: Option<Rev>,
     },
-    /// `list PREFIX [count=true]` prints the keys with that prefix, in the order of the answer, or `(no keys)`; with
-    /// `count`, how many they are, whether each came once, and whether they ascend.
+    /// `list PREFIX [count=true] [at=REV] [limit=N]` prints the keys with that prefix, in the order of the answer, or
+    /// `(no keys)`; with `count`, how many they are, whether each came once, and whether they ascend.
     List {
         /// The prefix.
         prefix: Bytes,
+        /// The revision to list at.
+        #[arg(key)]
+        at: Option<Rev>,
+        /// How many keys at most.
+        #[arg(key)]
+        limit: Option<usize>,
         /// Whether to print a count instead of the keys.
         #[arg(key, optional)]
         count: bool,
     },
-    /// `watch PREFIX as=NAME` opens a watch, and returns once the store says that it is open.
+    /// `watch PREFIX as=NAME [from=REV]` opens a watch, from now or a revision on, and returns once the store says that
+    /// it is open.
     Watch {
         /// The prefix.
         prefix: Bytes,
         /// The name by which later commands call the watch.
         #[arg(key = "as")]
         name: Option<String>,
+        /// The first revision whose events are wanted.
+        #[arg(key)]
+        from: Option<Rev>,
     },
     /// `next NAME` waits for one more event, with no further write to push it, and prints it.
     Next {
         /// The watch.
         watch: String,
     },
-    /// `events NAME [count=true]` prints all events since the last call, or `(no events)`.
+    /// `events NAME [count=true] [since=MARK]` prints all events since the last call, or `(no events)`; with `since`,
+    /// each with its revision; and always what is wrong with the revisions they came with.
     ///
     /// A fence write that the watch receives after all that came before it proves that there are no more.
     Events {
@@ -70,19 +87,26 @@ pub enum Command {
         /// Whether to print how many puts and deletes there were, instead of each.
         #[arg(key, optional)]
         count: bool,
+        /// The mark that revisions are told from.
+        #[arg(key)]
+        since: Option<String>,
     },
     /// `unwatch NAME` ends a watch.
     Unwatch {
         /// The watch.
         watch: String,
     },
-    /// `lease NAME ttl=SPAN` has a lease granted, of no less than the time asked for.
+    /// `lease NAME ttl=SPAN [id=ID]` has a lease granted, of no less than the time asked for; `id` names a number that the
+    /// runner draws, the same wherever the name is.
     Lease {
         /// The name by which later commands call the lease.
         name: String,
         /// The time to live to ask for.
         #[arg(key)]
         ttl: Span,
+        /// The name of the id to ask for.
+        #[arg(key)]
+        id: Option<String>,
     },
     /// `keep_alive NAME` sets a lease back to its full time.
     KeepAlive {
@@ -156,6 +180,58 @@ pub enum Command {
     },
     /// `close` closes the client.
     Close,
+    /// `mark NAME` remembers the store's present revision.
+    Mark {
+        /// The name by which later commands call it.
+        name: String,
+    },
+    /// `revision since=MARK` prints how far the store's revision is from a mark: `m+2`.
+    Revision {
+        /// The mark.
+        #[arg(key)]
+        since: String,
+    },
+    /// `metadata KEY [since=MARK]` prints the key's counters, or `(none)`.
+    Metadata {
+        /// The key.
+        key: Bytes,
+        /// The mark that revisions are told from; without one, only the version is told.
+        #[arg(key)]
+        since: Option<String>,
+    },
+    /// `compact REV` has the store forget what was before a revision.
+    Compact {
+        /// The revision.
+        revision: Rev,
+    },
+    /// `txn if COMPARE… then OP… else OP…` runs a transaction and prints which branch was taken, and what its
+    /// operations answered.
+    ///
+    /// A comparison is `"value k = v"`, `"version k > 0"`, `"create k = m"`, `"mod k = m+1"` or `"lease k = a"`, an
+    /// operation `"put k v"`, `"put k v a"` (with lease a), `"delete k"`, `"delete_prefix k"`, `"read k"`, `"list k"` or
+    /// `"fill k 129"` (so many puts). `''` is the empty value.
+    Txn {
+        /// The words.
+        words: Vec<String>,
+    },
+    /// `race KIND KEY [clients=N] [rounds=N]` has many calls under way at once, and prints how many went as they must.
+    ///
+    /// The kinds: `register` (reads, writes and deletions of one key are linearizable), `cas` (one of all clients wins
+    /// each round), `renew` (a key written again just when its time ends is there afterwards), `watch` (a write right
+    /// after a watch is open is delivered), `keep_alive` (a lease just granted can be kept alive), `flip` (two keys that
+    /// are always written together are never read apart).
+    Race {
+        /// What is raced for.
+        kind: RaceKind,
+        /// The key, or what all keys begin with.
+        key: Bytes,
+        /// How many clients.
+        #[arg(key)]
+        clients: Option<usize>,
+        /// How many rounds, or calls of each client.
+        #[arg(key)]
+        rounds: Option<usize>,
+    },
 }
 
 impl Command {
@@ -165,7 +241,7 @@ impl Command {
         match self {
             Self::Update { key: k, .. } => key("update", k),
             Self::Delete { key: k } => key("delete", k),
-            Self::Read { key: k } => key("read", k),
+            Self::Read { key: k, .. } => key("read", k),
             Self::List { prefix, .. } => key("list", prefix),
             Self::Watch { prefix, .. } => key("watch", prefix),
             Self::Next { watch } => format!("next {watch}"),
@@ -181,6 +257,12 @@ impl Command {
             Self::Fill { key: k, .. } => key("fill", k),
             Self::Join { fill } => format!("join {fill}"),
             Self::Close => "close".into(),
+            Self::Mark { name } => format!("mark {name}"),
+            Self::Revision { .. } => "revision".into(),
+            Self::Metadata { key: k, .. } => key("metadata", k),
+            Self::Compact { .. } => "compact".into(),
+            Self::Txn { .. } => "txn".into(),
+            Self::Race { kind, .. } => format!("race {kind}"),
         }
     }
 
@@ -193,5 +275,51 @@ impl Command {
             Self::Lease { ttl: span, .. } | Self::Wait { span } => span.0.min(LONGEST_WAIT),
             _ => Duration::ZERO,
         }
+    }
+}
+
+/// What is raced for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RaceKind {
+    /// Reads, writes and deletions of one key are linearizable.
+    Register,
+    /// Exactly one client wins each round of compare-and-swap.
+    Cas,
+    /// A key written again just when its time ends is there afterwards.
+    Renew,
+    /// A write right after a watch is open is delivered.
+    Watch,
+    /// A lease just granted can be kept alive.
+    KeepAlive,
+    /// Two keys that are always written together are never read apart.
+    Flip,
+}
+
+impl RaceKind {
+    const ALL: [Self; 6] =
+        [Self::Register, Self::Cas, Self::Renew, Self::Watch, Self::KeepAlive, Self::Flip];
+}
+
+impl fmt::Display for RaceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Register => "register",
+            Self::Cas => "cas",
+            Self::Renew => "renew",
+            Self::Watch => "watch",
+            Self::KeepAlive => "keep_alive",
+            Self::Flip => "flip",
+        })
+    }
+}
+
+impl FromStr for RaceKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| {
+            let all: Vec<_> = Self::ALL.iter().map(Self::to_string).collect();
+            format!("'{text}' is no race; there are: {}", all.join(", "))
+        })
     }
 }

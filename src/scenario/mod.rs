@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod script;
+pub mod txn;
 pub mod words;
 
 use std::fmt;
@@ -46,21 +47,31 @@ pub struct Scenario {
 pub enum Need {
     /// [`Leases`](crate::store::Leases).
     Leases,
+    /// [`Revisions`](crate::store::Revisions).
+    Revisions,
+    /// [`Transactions`](crate::store::Transactions).
+    Transactions,
     /// Keys that are not UTF-8.
     BinaryKeys,
+    /// A store whose history may be compacted: it is nobody's but kvspec's.
+    Disposable,
 }
 
 impl fmt::Display for Need {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Leases => "leases",
+            Self::Revisions => "revisions",
+            Self::Transactions => "transactions",
             Self::BinaryKeys => "binary-keys",
+            Self::Disposable => "disposable",
         })
     }
 }
 
 impl Need {
-    const ALL: [Self; 2] = [Self::Leases, Self::BinaryKeys];
+    const ALL: [Self; 5] =
+        [Self::Leases, Self::Revisions, Self::Transactions, Self::BinaryKeys, Self::Disposable];
 
     fn from_name(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|need| need.to_string() == name).ok_or_else(|| {
@@ -70,7 +81,12 @@ impl Need {
     }
 
     fn of_folder(folder: &str) -> Option<Self> {
-        (folder == "lease").then_some(Self::Leases)
+        match folder {
+            "lease" => Some(Self::Leases),
+            "revision" => Some(Self::Revisions),
+            "txn" => Some(Self::Transactions),
+            _ => None,
+        }
     }
 }
 

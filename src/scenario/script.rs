@@ -7,6 +7,7 @@ use std::ops::Range;
 use goldenscript::{Block, Context, Runner};
 
 use super::command::Command;
+use super::txn::TxnScript;
 
 /// One block of a script: commands, `---`, and what they are expected to answer. Line numbers count from 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +79,7 @@ fn unparsed(text: &str) -> Option<String> {
 /// Every command that a script may have.
 pub const NAMES: &[&str] = &[
     "close",
+    "compact",
     "delete",
     "events",
     "expire",
@@ -86,11 +88,16 @@ pub const NAMES: &[&str] = &[
     "keep_alive",
     "lease",
     "list",
+    "mark",
+    "metadata",
     "next",
+    "race",
     "read",
+    "revision",
     "revoke",
     "survive",
     "time_to_live",
+    "txn",
     "unwatch",
     "update",
     "wait",
@@ -104,6 +111,7 @@ struct Reader {
     watches: Vec<String>,
     leases: Vec<String>,
     fills: Vec<String>,
+    marks: Vec<String>,
 }
 
 impl Runner for Reader {
@@ -118,6 +126,7 @@ impl Runner for Reader {
             return Err("'!', '( )' and '[tags]' have no meaning here: errors are answers, and every answer is judged".into());
         }
         self.refuse(command)?;
+        self.refuse_revisions(command)?;
         self.name(command);
         self.commands.push(command.clone());
         Ok(String::new())
@@ -148,6 +157,33 @@ impl Reader {
                 known(watch, &self.watches, "watch", &[])
             }
             Command::Join { fill } => known(fill, &self.fills, "fill", &[]),
+            Command::Txn { words } => {
+                let script = TxnScript::parse(words)?;
+                script.leases().try_for_each(|lease| known(lease, &self.leases, "lease", &NO_LEASES))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn refuse_revisions(&self, command: &Command) -> Result<(), String> {
+        let mark = |name: &String| known(name, &self.marks, "mark", &[]);
+        match command {
+            Command::Read { at: Some(rev), .. }
+            | Command::List { at: Some(rev), .. }
+            | Command::Watch { from: Some(rev), .. }
+            | Command::Compact { revision: rev } => mark(&rev.mark),
+            Command::Events { count: true, since: Some(_), .. } => {
+                Err("events takes count= or since=, not both".into())
+            }
+            Command::Revision { since }
+            | Command::Metadata { since: Some(since), .. }
+            | Command::Events { since: Some(since), .. } => mark(since),
+            Command::List { count: true, limit: Some(_), .. } => {
+                Err("list takes count= or limit=, not both".into())
+            }
+            Command::Txn { words } => {
+                TxnScript::parse(words)?.revisions().try_for_each(|rev| mark(&rev.mark))
+            }
             _ => Ok(()),
         }
     }
@@ -156,6 +192,7 @@ impl Reader {
         match command {
             Command::Watch { name, .. } => self.watches.push(watch_name(name)),
             Command::Lease { name, .. } => self.leases.push(name.clone()),
+            Command::Mark { name } => self.marks.push(name.clone()),
             Command::Fill { name: Some(name), .. } => self.fills.push(name.clone()),
             _ => {}
         }

@@ -58,6 +58,30 @@ fn bad_span(text: &str) -> String {
     )
 }
 
+/// A revision as a script writes it: a mark of the script, or so many before or after it: `m`, `m+2`, `m-1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rev {
+    /// The mark.
+    pub mark: String,
+    /// How far from it.
+    pub offset: i64,
+}
+
+impl FromStr for Rev {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (mark, offset) = text.split_at(text.find(['+', '-']).unwrap_or(text.len()));
+        let offset = if offset.is_empty() { Ok(0) } else { offset.parse() };
+        match offset {
+            Ok(offset) if !mark.is_empty() => Ok(Self { mark: mark.into(), offset }),
+            _ => Err(format!(
+                "'{text}' is no revision: expected a mark, or one and a distance, such as m or m+2"
+            )),
+        }
+    }
+}
+
 /// A number of bytes as a script writes it: `100`, `100KiB`, `1MiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Size(pub usize);
@@ -139,6 +163,14 @@ pub fn quote_value(bytes: &[u8]) -> String {
         .iter()
         .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     format!("({} bytes, hash {hash:08x})", bytes.len())
+}
+
+/// Writes a revision as its distance from a mark.
+pub fn distance(mark: &str, from: i64, revision: i64) -> String {
+    match revision - from {
+        0 => mark.into(),
+        distance => format!("{mark}{distance:+}"),
+    }
 }
 
 /// Writes a measured time for people.

@@ -115,6 +115,13 @@ impl WatchEvent {
             Self::Put { key, .. } | Self::Delete { key, .. } => key,
         }
     }
+
+    /// The store-wide revision of the change; `None` where the store has no revisions.
+    pub fn mod_revision(&self) -> Option<i64> {
+        match self {
+            Self::Put { mod_revision, .. } | Self::Delete { mod_revision, .. } => *mod_revision,
+        }
+    }
 }
 
 /// What the trait cannot say of a store; the default is etcd's.

@@ -22,17 +22,23 @@ pub use store::EtcdStore;
 pub struct EtcdBackend {
     access: Access,
     base_prefix: Vec<u8>,
+    is_disposable: bool,
 }
 
 impl EtcdBackend {
     /// A backend for the etcd that `access` reaches, below `/kvspec/`.
     pub fn new(access: Access) -> Self {
-        Self { access, base_prefix: b"/kvspec/".to_vec() }
+        Self { access, base_prefix: b"/kvspec/".to_vec(), is_disposable: false }
     }
 
     /// Has everything written below `prefix` instead.
     pub fn with_base_prefix(self, prefix: impl Into<Vec<u8>>) -> Self {
         Self { base_prefix: prefix.into(), ..self }
+    }
+
+    /// Says whether the server is nobody's but kvspec's, so that its history may be compacted.
+    pub fn disposable(self, is_disposable: bool) -> Self {
+        Self { is_disposable, ..self }
     }
 }
 
@@ -40,6 +46,10 @@ impl EtcdBackend {
 impl Backend for EtcdBackend {
     fn name(&self) -> &str {
         "etcd"
+    }
+
+    fn is_disposable(&self) -> bool {
+        self.is_disposable
     }
 
     async fn instance(&self) -> Result<Box<dyn Instance>> {

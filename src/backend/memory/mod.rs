@@ -42,6 +42,10 @@ impl Backend for MemoryBackend {
         false
     }
 
+    fn is_disposable(&self) -> bool {
+        true
+    }
+
     async fn instance(&self) -> Result<Box<dyn Instance>> {
         Ok(Box::new(MemoryStore::new()))
     }

@@ -1,0 +1,104 @@
+//! The contract: numbered clauses, each one sentence, and the scenarios that check them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use crate::scenario::Scenario;
+
+static TEXT: &str = include_str!("../scenarios/CONTRACT.md");
+
+static CLAUSES: LazyLock<Vec<Clause>> =
+    LazyLock::new(|| TEXT.lines().filter_map(Clause::read).collect());
+
+/// One numbered rule of the contract.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clause {
+    /// Its group's letter and its number: `W2`.
+    pub id: String,
+    /// How binding it is.
+    pub level: Level,
+    /// What a store must do, in one sentence.
+    pub sentence: String,
+    /// Where it comes from, in the short names that the contract explains.
+    pub source: String,
+}
+
+/// How binding a clause is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Every coordination store promises it.
+    Core,
+    /// Stores with the capability promise it.
+    Extended,
+    /// etcd does it, though its documents do not promise it.
+    Strict,
+}
+
+impl Level {
+    fn read(word: &str) -> Option<Self> {
+        match word {
+            "core" => Some(Self::Core),
+            "extended" => Some(Self::Extended),
+            "strict" => Some(Self::Strict),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Level {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Core => "core",
+            Self::Extended => "extended",
+            Self::Strict => "strict",
+        })
+    }
+}
+
+impl Clause {
+    /// Reads a row of a table of clauses; `None` for any other line.
+    fn read(line: &str) -> Option<Self> {
+        let mut cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
+        let (id, level, sentence, source) =
+            (cells.next()?, cells.next()?, cells.next()?, cells.next()?);
+        let level = Level::read(level)?;
+        Some(Self { id: id.into(), level, sentence: sentence.into(), source: source.into() })
+    }
+
+    /// The letter of the clause's group.
+    pub fn group(&self) -> &str {
+        self.id.trim_end_matches(|c: char| c.is_ascii_digit())
+    }
+}
+
+/// Every clause, in the order of the contract.
+pub fn clauses() -> &'static [Clause] {
+    &CLAUSES
+}
+
+/// The clause of that id.
+pub fn clause(id: &str) -> Option<&'static Clause> {
+    clauses().iter().find(|clause| clause.id == id)
+}
+
+/// What is wrong between the contract and a suite, one sentence each: a clause that no scenario checks, a scenario that
+/// checks none, a name that is no clause.
+pub fn gaps(scenarios: &[Arc<Scenario>]) -> Vec<String> {
+    let mut gaps = Vec::new();
+    let mut checked = BTreeSet::new();
+    for scenario in scenarios {
+        if scenario.clauses.is_empty() {
+            gaps.push(format!("{} names no clause", scenario.name));
+        }
+        for id in &scenario.clauses {
+            if clause(id).is_none() {
+                gaps.push(format!("{} names {id}, which is no clause", scenario.name));
+            }
+            checked.insert(id.as_str());
+        }
+    }
+    let unchecked = clauses().iter().filter(|clause| !checked.contains(clause.id.as_str()));
+    gaps.extend(unchecked.map(|clause| format!("no scenario checks {}", clause.id)));
+    gaps
+}
