@@ -6,7 +6,7 @@ use crate::target::Target;
 #[cfg(feature = "etcd")]
 pub use self::etcd::{NO_SERVER, etcd_target};
 
-/// The names that [`target`] knows.
+/// The names of the backends that kvspec brings.
 pub const NAMES: &[&str] = &[
     "memory",
     #[cfg(feature = "etcd")]

@@ -72,6 +72,10 @@ where
         false
     }
 
+    fn is_disposable(&self) -> bool {
+        true
+    }
+
     async fn instance(&self) -> Result<Box<dyn Instance>> {
         Ok(Box::new(Made { store: (self.make)(), open: self.open.clone() }))
     }
