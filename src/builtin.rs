@@ -6,7 +6,7 @@ use crate::target::Target;
 #[cfg(feature = "etcd")]
 pub use self::etcd::{NO_SERVER, etcd_target};
 
-/// The names that [`target`] knows.
+/// The names of the backends that kvspec brings.
 pub const NAMES: &[&str] = &[
     "memory",
     #[cfg(feature = "etcd")]
@@ -32,14 +32,16 @@ mod etcd {
 
     /// etcd on whatever server `options` find, once it is first asked for; looking for one ends with `abort`.
     pub fn etcd_target(options: ServerOptions, abort: Abort) -> Target {
-        Target::opened_by("etcd", move || {
+        let starts_a_server = options.access.endpoints.is_empty();
+        let open = move || {
             let server = find(&options, &abort)?;
             let about = format!("etcd {}, {}", server.version(), server.origin());
             let backend = std::sync::Arc::new(
                 EtcdBackend::new(server.access().clone()).disposable(server.is_ours()),
             );
             Ok(Opened { backend, about, guard: Box::new(server) })
-        })
+        };
+        Target::opened_by("etcd", open).starting_a_server(starts_a_server)
     }
 
     fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {

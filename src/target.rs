@@ -16,6 +16,7 @@ const PROBE: Duration = Duration::from_secs(30);
 /// A backend under test, opened when it is first asked for and taken down when dropped.
 pub struct Target {
     name: String,
+    starts_a_server: bool,
     open: Box<dyn Fn() -> Result<Opened, Unavailable> + Send + Sync>,
     ready: OnceLock<Result<Ready, Unavailable>>,
 }
@@ -71,7 +72,18 @@ impl Target {
         name: impl Into<String>,
         open: impl Fn() -> Result<Opened, Unavailable> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), open: Box::new(open), ready: OnceLock::new() }
+        let (name, open) = (name.into(), Box::new(open));
+        Self { name, starts_a_server: false, open, ready: OnceLock::new() }
+    }
+
+    /// Says that opening the target starts a server, which is too much to do for every single test.
+    pub fn starting_a_server(self, starts_a_server: bool) -> Self {
+        Self { starts_a_server, ..self }
+    }
+
+    /// Whether opening the target starts a server.
+    pub fn starts_a_server(&self) -> bool {
+        self.starts_a_server
     }
 
     /// The backend's name, known before anything is opened.

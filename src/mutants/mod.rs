@@ -8,6 +8,7 @@ mod leases;
 mod limits;
 mod lists;
 mod matrix;
+mod queues;
 mod transactions;
 mod ttls;
 mod watches;
@@ -65,6 +66,7 @@ pub fn all() -> Vec<Mutant> {
         ttls::all(),
         leases::all(),
         watches::all(),
+        queues::all(),
         clients::all(),
         history::all(),
         transactions::all(),
