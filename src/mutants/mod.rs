@@ -4,6 +4,7 @@ mod clients;
 mod fault;
 mod history;
 mod keys;
+mod lease_terms;
 mod leases;
 mod limits;
 mod lists;
@@ -65,6 +66,7 @@ pub fn all() -> Vec<Mutant> {
         lists::all(),
         ttls::all(),
         leases::all(),
+        lease_terms::all(),
         watches::all(),
         queues::all(),
         clients::all(),
