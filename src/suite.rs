@@ -122,6 +122,10 @@ fn side_by_side(
                 // The lock must be free again before the case runs.
                 let next = || queue.lock().expect("no worker panics with the queue").pop_front();
                 while let Some(case) = next() {
+                    if settings.abort.is_thrown() {
+                        let _ = sender.send(News::Finished(Box::new(left_out(case))));
+                        continue;
+                    }
                     let _ = sender.send(News::Started(case.clone()));
                     let _ = sender.send(News::Finished(Box::new(run_case(case, ready, settings))));
                 }
@@ -148,6 +152,15 @@ pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
 }
 
 fn skip(case: &Case) -> Outcome {
-    let verdict = Verdict::Skipped(case.skip.clone().unwrap_or_default());
-    Outcome { case: case.clone(), verdict, transcript: None, took: std::time::Duration::ZERO }
+    skipped(case, case.skip.clone().unwrap_or_default())
+}
+
+/// A case that nobody came to; the run as a whole tells why.
+fn left_out(case: &Case) -> Outcome {
+    skipped(case, "the run ended early".into())
+}
+
+fn skipped(case: &Case, reason: String) -> Outcome {
+    let took = std::time::Duration::ZERO;
+    Outcome { case: case.clone(), verdict: Verdict::Skipped(reason), transcript: None, took }
 }

@@ -149,7 +149,8 @@ fn guarded<T>(runtime: &Runtime, future: impl Future<Output = T>) -> Result<T, S
     runtime.block_on(AssertUnwindSafe(future).catch_unwind()).map_err(panic_message)
 }
 
-fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
+/// What a panic said.
+pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "without a message".into())

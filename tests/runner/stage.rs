@@ -104,7 +104,7 @@ impl Twist for Right {}
 /// A backend of twisted stores. Its keys outlive every case, so that a test can look at what a case left.
 #[derive(Clone)]
 pub struct Stage {
-    twist: Arc<dyn Twist>,
+    pub twist: Arc<dyn Twist>,
     pub keys: Arc<MemoryStore>,
     pub clock: Clock,
     pub lag: Duration,
