@@ -230,7 +230,7 @@ impl Recorder<'_> {
         }
         let closed = told(guarded(self.runtime, async move { self.session.close().await }).map(Ok));
         if let (End::Finished, Err(reason)) = (&end, cleaned.and(closed)) {
-            end = End::Broken(reason);
+            end = End::LeftBehind(reason);
         }
         Transcript { entries: self.entries, end }
     }

@@ -282,6 +282,6 @@ fn a_store_that_panics_when_it_is_taken_down_crashes_nothing() {
     let backend = CollapsingBackend(stage.clone());
     let transcript = runner::run(&scenario, &backend, &Settings::default());
     let told = "collapsing panicked while it was taken down: a bug in drop";
-    assert_eq!(transcript.end, End::Broken(told.into()));
+    assert_eq!(transcript.end, End::LeftBehind(told.into()));
     assert_eq!(stage.left(), []);
 }
