@@ -65,11 +65,8 @@ fn run_share(
         News::Started(case) => listener(RunEvent::CaseStarted { case: &case }),
         News::Finished(outcome) => {
             tally.add(&outcome.verdict);
-            if let Some(End::Lost(reason)) =
-                outcome.transcript.as_ref().map(|transcript| &transcript.end)
-            {
+            if let Some(reason) = lost(&outcome) {
                 ended_early.get_or_insert_with(|| format!("{name} was lost: {reason}"));
-                settings.abort.throw();
             }
             listener(RunEvent::CaseFinished { outcome: &outcome })
         }
@@ -127,7 +124,12 @@ fn side_by_side(
                         continue;
                     }
                     let _ = sender.send(News::Started(case.clone()));
-                    let _ = sender.send(News::Finished(Box::new(run_case(case, ready, settings))));
+                    let outcome = run_case(case, ready, settings);
+                    // At once, for the next case would only find out the same.
+                    if lost(&outcome).is_some() {
+                        settings.abort.throw();
+                    }
+                    let _ = sender.send(News::Finished(Box::new(outcome)));
                 }
             });
         }
@@ -149,6 +151,14 @@ pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
     };
     let verdict = judge(&case.scenario, &transcript);
     Outcome { case: case.clone(), verdict, transcript: Some(transcript), took: started.elapsed() }
+}
+
+/// Why the server is not there any more, where a case found out.
+fn lost(outcome: &Outcome) -> Option<&str> {
+    match &outcome.transcript.as_ref()?.end {
+        End::Lost(reason) => Some(reason),
+        _ => None,
+    }
 }
 
 fn skip(case: &Case) -> Outcome {

@@ -95,7 +95,8 @@ fn run_in(
     // Taken down inside the runtime, which what it is made of may need.
     let taken_down = guarded(runtime, async { drop(instance) });
     if let (End::Finished, Err(panic)) = (&transcript.end, taken_down) {
-        transcript.end = broken(format!("{name} panicked while it was taken down: {panic}"));
+        let reason = format!("{name} panicked while it was taken down: {panic}");
+        transcript.end = End::LeftBehind(reason);
     }
     transcript
 }

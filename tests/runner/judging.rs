@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use kvspec::store::{ErrorKind, StoreError, WatchEvent};
-use kvspec::transcript::{Answer, End, Entry, Events, Transcript};
+use kvspec::transcript::{Answer, End, Entry, Events, Expiry, Transcript};
 use kvspec::verdict::{DiffLine, Verdict, judge, observed_text};
 use rstest::rstest;
 
@@ -166,7 +166,7 @@ fn a_transcript_of_another_script_is_not_judged(#[case] other: &str, #[case] tol
 }
 
 #[rstest]
-#[case::broken(End::Broken("the disk is full".into()), "the disk is full; and line 4, 'read b', was answered otherwise than expected")]
+#[case::broken(End::Broken("the disk is full".into()), "the disk is full")]
 #[case::lost(End::Lost("refused".into()), "the server was lost: refused")]
 #[case::aborted(End::Aborted, "interrupted before its end")]
 fn what_kvspec_could_not_do_is_worse_than_a_wrong_answer(#[case] end: End, #[case] told: &str) {
@@ -191,4 +191,77 @@ fn an_answer_that_looks_like_another_line_is_no_way_around_the_judge() {
     let run =
         judged("read a\nread b\n---\nread a: 1\nread b: 2\n", vec![value("1\nread b: 2"), none()]);
     run.fails_at(2);
+}
+
+#[test]
+fn what_is_left_behind_is_told_beside_a_wrong_answer_and_is_an_error_without_one() {
+    let judge_with = |answer| {
+        let end = End::LeftBehind("1 key is left".into());
+        let entries = entries(READS, vec![value("1"), answer, value("3")]);
+        judge(&scenario(READS), &Transcript { entries, end })
+    };
+    assert_eq!(judge_with(value("2")), Verdict::Errored("1 key is left".into()));
+    let Verdict::Failed(mismatch) = judge_with(value("x")) else { panic!("it is wrong") };
+    assert_eq!(
+        (mismatch.line, mismatch.notes),
+        (4, vec!["cleaning up: 1 key is left".to_string()])
+    );
+}
+
+/// The end of a key's life, last seen and found gone so many milliseconds after its request.
+fn end(name: &str, seen: u64, gone: u64) -> Expiry {
+    let millis = Duration::from_millis;
+    Expiry {
+        name: name.into(),
+        granted: millis(5000),
+        lag: millis(2000),
+        tolerance: millis(20),
+        gone: Some(millis(gone)),
+        seen: Some(millis(seen)),
+        request: millis(5),
+        apart_from: None,
+    }
+}
+
+const ENDS: &str = "update k v ttl=5s\nupdate l v ttl=5s\nread m\nexpire k l\nread m\n---
+read m: 1\nk expired on time\nl expired on time\nread m: 1\n";
+
+fn granted() -> Answer {
+    let granted = Duration::from_secs(5);
+    Answer::Granted { asked: granted, granted }
+}
+
+#[rstest]
+#[case::nothing_is_wrong(4990, 5100, "1", "1", "passed")]
+#[case::nobody_looked(1000, 5100, "1", "1", "unclear")]
+#[case::nobody_looked_and_then_it_is_wrong(1000, 5100, "1", "x", "unclear")]
+#[case::it_was_wrong_before(1000, 5100, "x", "1", "failed")]
+#[case::it_is_wrong_afterwards(4990, 5100, "1", "x", "failed")]
+#[case::it_went_too_early(4000, 4100, "1", "1", "failed")]
+#[case::it_came_back(5900, 5100, "1", "1", "failed")]
+fn what_nobody_saw_hides_nothing_that_was_proven_before(
+    #[case] seen: u64,
+    #[case] gone: u64,
+    #[case] before: &str,
+    #[case] after: &str,
+    #[case] said: &str,
+    #[values(true, false)] is_first: bool,
+) {
+    let (odd, right) = (|name| end(name, seen, gone), |name| end(name, 4990, 5100));
+    let ends = if is_first { vec![odd("k"), right("l")] } else { vec![right("k"), odd("l")] };
+    let answers = vec![granted(), granted(), value(before), Answer::Expired(ends), value(after)];
+    let verdict = match judged(ENDS, answers).verdict {
+        Verdict::Passed => "passed",
+        Verdict::Inconclusive(_) => "unclear",
+        Verdict::Failed(_) => "failed",
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(verdict, said);
+}
+
+#[test]
+fn a_key_that_is_proven_wrong_needs_no_other_one_to_be_seen() {
+    let ends = vec![end("k", 1000, 5100), end("l", 4000, 4100)];
+    let answers = vec![granted(), granted(), value("1"), Answer::Expired(ends), value("1")];
+    judged(ENDS, answers).fails_at(5);
 }
