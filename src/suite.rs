@@ -65,14 +65,11 @@ fn run_share(
         News::Started(case) => listener(RunEvent::CaseStarted { case: &case }),
         News::Finished(outcome) => {
             tally.add(&outcome);
-            if let Some(End::Lost(reason)) =
-                outcome.transcript.as_ref().map(|transcript| &transcript.end)
-            {
+            if let Some(reason) = lost(&outcome) {
                 let first = &outcome.case.scenario.name;
                 ended_early.get_or_insert_with(|| {
                     format!("{name} was lost, which {first} noticed first: {reason}")
                 });
-                settings.abort.throw();
             }
             listener(RunEvent::CaseFinished { outcome: &outcome })
         }
@@ -125,8 +122,17 @@ fn side_by_side(
                 // The lock must be free again before the case runs.
                 let next = || queue.lock().expect("no worker panics with the queue").pop_front();
                 while let Some(case) = next() {
+                    if settings.abort.is_thrown() {
+                        let _ = sender.send(News::Finished(Box::new(left_out(case))));
+                        continue;
+                    }
                     let _ = sender.send(News::Started(case.clone()));
-                    let _ = sender.send(News::Finished(Box::new(run_case(case, ready, settings))));
+                    let outcome = run_case(case, ready, settings);
+                    // At once, for the next case would only find out the same.
+                    if lost(&outcome).is_some() {
+                        settings.abort.throw();
+                    }
+                    let _ = sender.send(News::Finished(Box::new(outcome)));
                 }
             });
         }
@@ -150,7 +156,24 @@ pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
     Outcome { case: case.clone(), verdict, transcript: Some(transcript), took: started.elapsed() }
 }
 
+/// Why the server is not there any more, where a case found out.
+fn lost(outcome: &Outcome) -> Option<&str> {
+    match &outcome.transcript.as_ref()?.end {
+        End::Lost(reason) => Some(reason),
+        _ => None,
+    }
+}
+
 fn skip(case: &Case) -> Outcome {
-    let verdict = Verdict::Skipped(case.skip.clone().unwrap_or_default());
-    Outcome { case: case.clone(), verdict, transcript: None, took: std::time::Duration::ZERO }
+    skipped(case, case.skip.clone().unwrap_or_default())
+}
+
+/// A case that nobody came to; the run as a whole tells why.
+fn left_out(case: &Case) -> Outcome {
+    skipped(case, "the run ended early".into())
+}
+
+fn skipped(case: &Case, reason: String) -> Outcome {
+    let took = std::time::Duration::ZERO;
+    Outcome { case: case.clone(), verdict: Verdict::Skipped(reason), transcript: None, took }
 }

@@ -1,9 +1,11 @@
 //! What a run is aimed at: a backend that is there, or one that has to be opened first and may turn out not to be.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::Builder;
 
 use crate::backend::{Backend, Clock};
@@ -153,7 +155,14 @@ impl Capabilities {
                     format!("no client within {PROBE:?}"),
                 )
             };
-            tokio::time::timeout(PROBE, probe).await.unwrap_or_else(|_| Err(late()))
+            let probe = AssertUnwindSafe(tokio::time::timeout(PROBE, probe)).catch_unwind();
+            match probe.await {
+                Ok(probed) => probed.unwrap_or_else(|_| Err(late())),
+                Err(panic) => Err(StoreError::new(
+                    crate::store::ErrorKind::Other,
+                    format!("it panicked: {}", crate::runner::panic_message(panic)),
+                )),
+            }
         })
     }
 

@@ -345,7 +345,8 @@ impl Answer {
     pub fn unseen(&self) -> Option<String> {
         let Self::Expired(expiries) = self else { return None };
         let is_wrong = expiries.iter().any(|expiry| {
-            expiry.apart_from.is_some() || matches!(expiry.moment(), Moment::Early | Moment::Late)
+            expiry.apart_from.is_some()
+                || matches!(expiry.moment(), Moment::Early | Moment::Late | Moment::Back)
         });
         // One key that was seen to be wrong needs no other one to be judged.
         if is_wrong { None } else { expiries.iter().find_map(Expiry::unseen) }

@@ -182,6 +182,9 @@ pub(super) struct ServerArgs {
     /// The ways to come by a server that may be tried.
     #[arg(long, value_name = "auto|endpoints|container|process", default_value_t = ServerChoice::Auto, hide_default_value = true)]
     pub server: ServerChoice,
+    /// The server's history is nobody's: scenarios that compact it may run [env: KVSPEC_DISPOSABLE]
+    #[arg(long)]
+    pub disposable: bool,
     /// The authority that signed the server's certificate, a PEM file [env: ETCDCTL_CACERT]
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
@@ -202,6 +205,7 @@ impl ServerArgs {
     pub fn options(&self) -> Result<ServerOptions, Problem> {
         let mut options = ServerOptions::from_env().map_err(said)?;
         options.choice = self.server;
+        options.disposable |= self.disposable;
         if let Some(list) = &self.endpoints {
             options.access.endpoints =
                 endpoints(list).map_err(|error| said(format!("--endpoints: {error}")))?;
@@ -238,6 +242,9 @@ impl ServerArgs {
         flag("cert", path(&self.cert));
         flag("key", path(&self.key));
         flag("user", self.user.clone());
+        if self.disposable {
+            typed.push_str(" --disposable");
+        }
         typed
     }
 }

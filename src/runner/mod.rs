@@ -95,7 +95,8 @@ fn run_in(
     // Taken down inside the runtime, which what it is made of may need.
     let taken_down = guarded(runtime, async { drop(instance) });
     if let (End::Finished, Err(panic)) = (&transcript.end, taken_down) {
-        transcript.end = broken(format!("{name} panicked while it was taken down: {panic}"));
+        let reason = format!("{name} panicked while it was taken down: {panic}");
+        transcript.end = End::LeftBehind(reason);
     }
     transcript
 }
@@ -149,7 +150,8 @@ fn guarded<T>(runtime: &Runtime, future: impl Future<Output = T>) -> Result<T, S
     runtime.block_on(AssertUnwindSafe(future).catch_unwind()).map_err(panic_message)
 }
 
-fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
+/// What a panic said.
+pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "without a message".into())
