@@ -124,6 +124,8 @@ pub struct Capabilities {
     pub revisions: bool,
     /// Whether there are [`Transactions`](crate::store::Transactions).
     pub transactions: bool,
+    /// Whether there are [`Directories`](crate::store::Directories).
+    pub directories: bool,
     /// Whether the history may be compacted.
     pub disposable: bool,
     /// What the backend says of its limits.
@@ -143,6 +145,7 @@ impl Capabilities {
                     leases: store.leases().is_some(),
                     revisions: store.revisions().is_some(),
                     transactions: store.transactions().is_some(),
+                    directories: store.directories().is_some(),
                     disposable: backend.is_disposable(),
                     limits: backend.limits(),
                 };
@@ -171,6 +174,7 @@ impl Capabilities {
             Need::Leases => (self.leases, "the store has no leases"),
             Need::Revisions => (self.revisions, "the store has no revisions"),
             Need::Transactions => (self.transactions, "the store has no transactions"),
+            Need::Directories => (self.directories, "the store has no directories"),
             Need::BinaryKeys => (self.limits.binary_keys, "the store's keys are UTF-8 only"),
             Need::Disposable => (
                 self.disposable,

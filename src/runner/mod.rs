@@ -3,6 +3,7 @@
 mod abort;
 mod cleanup;
 mod clients;
+mod directory;
 mod expiry;
 mod fill;
 mod keys;
