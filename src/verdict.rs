@@ -21,8 +21,12 @@ pub enum Verdict {
     Passed,
     /// It was not run: why.
     Skipped(String),
+    /// It failed, as a list of known failures says that it does: why.
+    Known(String, Box<Mismatch>),
     /// The store answered otherwise than the contract demands.
     Failed(Box<Mismatch>),
+    /// It passed, and a list of known failures says that it does not: what to strike out.
+    Stale(String),
     /// Nothing can be said of the store: why.
     Inconclusive(String),
     /// kvspec could not do its job: why.
