@@ -256,11 +256,13 @@ pub mod backend;
 pub mod builtin;
 #[cfg(feature = "cli")]
 pub mod cli;
+pub mod compare;
 pub mod contract;
 pub mod event;
 pub mod harness;
 pub mod known;
 pub mod linear;
+pub mod matrix;
 pub mod mutants;
 pub mod plan;
 pub mod report;

@@ -2,7 +2,9 @@
 
 mod args;
 mod backends;
+mod compare;
 mod list;
+mod matrix;
 #[cfg(feature = "etcd")]
 mod record;
 mod run;
@@ -38,6 +40,8 @@ pub fn main() -> ExitCode {
     }
     let done = match args.job {
         Job::Run(args) => run::run(&args),
+        Job::Compare(args) => compare::run(&args),
+        Job::Matrix(args) => matrix::run(&args),
         Job::List(args) => list::list(&args),
         Job::SelfCheck(args) => self_check::self_check(&args),
         #[cfg(feature = "etcd")]
