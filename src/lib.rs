@@ -260,6 +260,7 @@ pub mod contract;
 pub mod event;
 pub mod harness;
 pub mod linear;
+pub mod mutants;
 pub mod plan;
 pub mod report;
 pub mod runner;

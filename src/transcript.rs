@@ -206,9 +206,15 @@ pub enum Moment {
     Early,
     /// It was there after its time and the lag were over.
     Late,
+    /// It was gone, and there again afterwards.
+    Back,
     /// Nobody looked at the moments that matter.
     Unseen,
 }
+
+/// How long before its end a key may be out of sight and still be judged: a quarter of its time, between these.
+const SHORTEST_BLINK: Duration = Duration::from_millis(500);
+const LONGEST_BLINK: Duration = Duration::from_secs(1);
 
 impl Expiry {
     /// Judges the moment on both sides.
@@ -217,13 +223,15 @@ impl Expiry {
         if self.gone.is_some_and(|gone| gone + self.tolerance < self.granted) {
             return Moment::Early;
         }
+        if self.gone.zip(self.seen).is_some_and(|(gone, seen)| seen > gone) {
+            return Moment::Back;
+        }
         if self.seen.is_some_and(|seen| seen > late) {
             return Moment::Late;
         }
         // A key that was last seen long before its end may have gone too early, and one found gone long after it too late.
-        let watched_until =
-            self.seen.unwrap_or_default() + Duration::from_millis(500).max(self.granted / 4);
-        if watched_until < self.granted
+        let blink = (self.granted / 4).clamp(SHORTEST_BLINK.min(self.granted / 2), LONGEST_BLINK);
+        if self.seen.unwrap_or_default() + blink < self.granted
             || self.gone.is_none_or(|gone| gone > late + Duration::from_millis(500))
         {
             return Moment::Unseen;
@@ -252,6 +260,13 @@ impl Expiry {
                     seconds(self.lag)
                 )
             }
+            Moment::Back => {
+                let seen = seconds(self.seen.unwrap_or_default());
+                format!(
+                    "{name} came back: gone {} after the request, there again at {seen}",
+                    gone(self.gone)
+                )
+            }
             Moment::Unseen => format!("{name} went unseen: {}", self.unseen().unwrap_or_default()),
         }
     }
@@ -259,9 +274,10 @@ impl Expiry {
     /// Why nothing can be said, where that is so.
     pub fn unseen(&self) -> Option<String> {
         (self.moment() == Moment::Unseen && self.apart_from.is_none()).then(|| {
-            let seen = self.seen.map_or("never".into(), seconds);
+            let seen =
+                self.seen.map_or("never seen".into(), |at| format!("last seen at {}", seconds(at)));
             format!(
-                "{}, granted {}, was last seen at {seen} and found gone at {}; nobody could look in between",
+                "{}, granted {}, was {seen} and found gone at {}; nobody could look in between",
                 self.name,
                 seconds(self.granted),
                 gone(self.gone)

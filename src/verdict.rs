@@ -1,15 +1,15 @@
 //! Judges a transcript against its script: a pure function, so that a recorded run can be judged again.
 
-use std::collections::VecDeque;
-use std::error::Error;
+mod lapse;
+mod replay;
 
-use goldenscript::{Block, Context, Runner};
 use similar::{ChangeTag, TextDiff};
 
+use self::lapse::lapse;
+use self::replay::{Culprit, Replayed, replay};
 use crate::scenario::Scenario;
-use crate::scenario::command::Command;
-use crate::scenario::script;
-use crate::transcript::{End, Entry, Transcript};
+use crate::store::ErrorKind;
+use crate::transcript::{End, Transcript};
 
 /// How many unchanged lines are shown around a change.
 const CONTEXT: usize = 3;
@@ -55,14 +55,25 @@ pub enum DiffLine {
 
 /// Judges what a scenario was seen to answer.
 pub fn judge(scenario: &Scenario, transcript: &Transcript) -> Verdict {
-    match &transcript.end {
-        End::Finished => {}
-        End::Aborted => return Verdict::Errored("interrupted before its end".into()),
-        End::Lost(reason) => return Verdict::Errored(format!("the server was lost: {reason}")),
-        End::Broken(reason) => return Verdict::Errored(reason.clone()),
-    }
-    let observed = match observed_text(scenario, transcript) {
-        Ok(text) => text,
+    let reason = match &transcript.end {
+        End::Finished => return judge_answers(scenario, transcript),
+        End::Aborted => "interrupted before its end".into(),
+        End::Lost(reason) => format!("the server was lost: {reason}"),
+        End::Broken(reason) => match judge_answers(scenario, transcript) {
+            // What could not be cleaned up must not hide what was wrong before.
+            Verdict::Failed(mismatch) => format!(
+                "{reason}; and line {}, '{}', was answered otherwise than expected",
+                mismatch.line, mismatch.command
+            ),
+            _ => reason.clone(),
+        },
+    };
+    Verdict::Errored(reason)
+}
+
+fn judge_answers(scenario: &Scenario, transcript: &Transcript) -> Verdict {
+    let replayed = match replay(scenario, transcript) {
+        Ok(replayed) => replayed,
         Err(error) => {
             return Verdict::Errored(format!("the transcript does not fit the script: {error}"));
         }
@@ -70,19 +81,26 @@ pub fn judge(scenario: &Scenario, transcript: &Transcript) -> Verdict {
     if let Some(reason) = transcript.entries.iter().find_map(|entry| entry.answer.unseen()) {
         return Verdict::Inconclusive(reason);
     }
-    let expected = normal(&scenario.text);
-    if expected == observed {
-        Verdict::Passed
-    } else {
-        Verdict::Failed(Box::new(mismatch(scenario, transcript, &expected, &observed)))
+    let Some(culprit) = replayed.culprit(&normal(&scenario.text)) else { return Verdict::Passed };
+    match excuse(&replayed, &culprit, transcript) {
+        Some(reason) => Verdict::Inconclusive(reason),
+        None => Verdict::Failed(Box::new(mismatch(scenario, transcript, replayed, culprit))),
     }
+}
+
+/// Why a wrong answer says nothing: the machine was so slow that a time to live ran out before the script meant it to.
+fn excuse(replayed: &Replayed, culprit: &Culprit, transcript: &Transcript) -> Option<String> {
+    let entries = &transcript.entries[..=culprit.entry];
+    let lapsed = lapse(replayed.commands.iter().zip(entries))?;
+    // A call that hung is the store's own slowness, and excuses nothing.
+    let hung = |kind| kind == ErrorKind::DeadlineExceeded;
+    let has_hung = entries.iter().any(|entry| entry.answer.error().is_some_and(|e| hung(e.kind)));
+    (!has_hung).then_some(lapsed)
 }
 
 /// The script as it would read if it expected what was observed.
 pub fn observed_text(scenario: &Scenario, transcript: &Transcript) -> std::io::Result<String> {
-    let entries = transcript.entries.iter().collect();
-    goldenscript::generate(&mut Replay { entries, labelled: false }, &scenario.text)
-        .map(|text| normal(&text))
+    replay(scenario, transcript).map(|replayed| replayed.text)
 }
 
 /// A script without what does not count: the form of line ends, and empty lines at the end.
@@ -91,52 +109,28 @@ fn normal(text: &str) -> String {
     format!("{}\n", text.trim_end_matches('\n'))
 }
 
-/// Answers from a transcript instead of a store.
-struct Replay<'a> {
-    entries: VecDeque<&'a Entry>,
-    labelled: bool,
-}
-
-impl Runner for Replay<'_> {
-    type Command = Command;
-
-    fn start_block(&mut self, block: &Block) -> Result<String, Box<dyn Error>> {
-        self.labelled = block.commands.len() > 1;
-        Ok(String::new())
-    }
-
-    fn run(&mut self, _: &Command, _: &Context) -> Result<String, Box<dyn Error>> {
-        let entry =
-            self.entries.pop_front().ok_or("it has fewer entries than the script has commands")?;
-        let labelled = self.labelled && !entry.answer.names_itself();
-        let line = |line: String| {
-            if labelled { format!("{}: {line}\n", entry.label) } else { line + "\n" }
-        };
-        Ok(entry.answer.lines().into_iter().map(line).collect())
-    }
-}
-
 fn mismatch(
     scenario: &Scenario,
     transcript: &Transcript,
-    expected: &str,
-    observed: &str,
+    replayed: Replayed,
+    culprit: Culprit,
 ) -> Mismatch {
+    let expected = normal(&scenario.text);
+    let notes = replayed.notes(&expected, transcript);
+    let diff = difference(&expected, &replayed.text);
+    let Culprit { line, command, .. } = culprit;
+    Mismatch { line, command, diff, notes }
+}
+
+fn difference(expected: &str, observed: &str) -> Vec<DiffLine> {
     let diff = TextDiff::from_lines(expected, observed);
     let mut lines = Vec::new();
-    let mut first: Option<(usize, Vec<String>)> = None;
     for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
         if index > 0 {
             lines.push(DiffLine::Same(None));
         }
-        let changes = group.iter().flat_map(|op| diff.iter_changes(op));
-        let mut at = 0;
-        for change in changes {
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
             let text = change.value().trim_end_matches('\n').to_string();
-            at = change.old_index().map_or(at, |line| line + 1);
-            if change.tag() != ChangeTag::Equal && index == 0 {
-                first.get_or_insert((at, Vec::new())).1.push(text.clone());
-            }
             lines.push(match change.tag() {
                 ChangeTag::Equal => DiffLine::Same(Some(text)),
                 ChangeTag::Delete => DiffLine::Expected(text),
@@ -144,44 +138,5 @@ fn mismatch(
             });
         }
     }
-    let (at, changed) = first.unwrap_or_default();
-    let (line, command) = culprit(&scenario.text, at, &changed, transcript);
-    Mismatch { line, command, diff: lines, notes: notes(transcript) }
-}
-
-/// Finds the command whose answer differs first: the earliest of the block that a changed line is labelled with.
-fn culprit(text: &str, at: usize, changed: &[String], transcript: &Transcript) -> (usize, String) {
-    let blocks = script::blocks(text);
-    let mut before = 0;
-    for block in &blocks {
-        if at <= block.expected.end {
-            let entries = transcript.entries.iter().skip(before).take(block.commands.len());
-            let named = entries
-                .zip(&block.commands)
-                .find(|(entry, _)| changed.iter().any(|line| answers(entry, line)));
-            let command = named.map(|(_, command)| command).or(block.commands.last());
-            return command.cloned().unwrap_or_default();
-        }
-        before += block.commands.len();
-    }
-    blocks.last().and_then(|block| block.commands.last()).cloned().unwrap_or_default()
-}
-
-/// Whether a line of a block reads like an answer of this entry.
-fn answers(entry: &Entry, line: &str) -> bool {
-    let own = match &entry.client {
-        Some(client) => line.strip_prefix(&format!("{client}: ")),
-        None => Some(line),
-    };
-    own.is_some_and(|line| {
-        line.starts_with(&format!("{}: ", entry.label))
-            || entry.answer.lines().iter().any(|answer| answer == line)
-    })
-}
-
-/// The store's own words for the errors that it answered.
-fn notes(transcript: &Transcript) -> Vec<String> {
-    let errors = transcript.entries.iter().filter_map(|entry| Some((entry, entry.answer.error()?)));
-    let said = errors.filter(|(_, error)| error.message != error.kind.as_str());
-    said.map(|(entry, error)| format!("{}: {error}", entry.label)).collect()
+    lines
 }

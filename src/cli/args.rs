@@ -56,6 +56,9 @@ Example:
     /// Name every scenario, its law and its clauses; starts nothing.
     #[command(after_help = "Example:\n  kvspec list core/ttl")]
     List(ListArgs),
+    /// Run the suite on stores broken on purpose, and say which scenario noticed which; fails where one got through.
+    #[command(name = "self-check", after_help = "Example:\n  kvspec self-check --verbose")]
+    SelfCheck(SelfCheckArgs),
     /// Write what etcd v3.5.1 answers to scripts, beside each as FILE.new.
     #[cfg(feature = "etcd")]
     #[command(after_help = "Example:\n  kvspec record --scenarios scenarios core/watch")]
@@ -103,6 +106,18 @@ pub(super) struct ListArgs {
     pub clauses: bool,
 }
 
+#[derive(Debug, Group)]
+pub(super) struct SelfCheckArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// Take only mutants whose names contain this.
+    #[arg(long, value_name = "FILTER")]
+    pub mutant: Vec<String>,
+    /// Name every scenario that noticed a mutant, and show the failure of the first one of its own clause.
+    #[arg(short, long)]
+    pub verbose: bool,
+}
+
 /// Which scenarios are wanted.
 #[derive(Debug, Group)]
 pub(super) struct ChoiceArgs {
@@ -120,6 +135,11 @@ pub(super) struct ChoiceArgs {
 }
 
 impl ChoiceArgs {
+    /// Whether only a part of the scenarios is wanted.
+    pub fn is_part(&self) -> bool {
+        !self.filter.is_empty() || !self.skip.is_empty()
+    }
+
     /// The scenarios that are wanted.
     pub fn choose(&self) -> Result<Vec<std::sync::Arc<Scenario>>, Problem> {
         let scenarios = match &self.scenarios {

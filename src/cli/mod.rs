@@ -5,6 +5,7 @@ mod list;
 #[cfg(feature = "etcd")]
 mod record;
 mod run;
+mod self_check;
 #[cfg(feature = "etcd")]
 mod serve;
 
@@ -37,6 +38,7 @@ pub fn main() -> ExitCode {
     let done = match args.job {
         Job::Run(args) => run::run(&args),
         Job::List(args) => list::list(&args),
+        Job::SelfCheck(args) => self_check::self_check(&args),
         #[cfg(feature = "etcd")]
         Job::Record(args) => record::record(&args),
         #[cfg(feature = "etcd")]

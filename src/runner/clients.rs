@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,12 @@ const SHORT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long a store that failed to answer has to say that it is there.
 const PING_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long all clients together may take to close.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// The most that one look at the clock takes off a deadline.
+const SLICE: Duration = Duration::from_millis(250);
 
 /// The clients of one case, and the prefix that its keys lie under.
 pub(super) struct Clients<'a> {
@@ -52,9 +59,7 @@ impl<'a> Clients<'a> {
 
     /// One more client that no script can name.
     pub async fn fresh(&self) -> Result<Box<dyn Store>> {
-        tokio::time::timeout(self.deadline, self.instance.open())
-            .await
-            .unwrap_or_else(|_| Err(late("open")))
+        within(self.deadline, self.instance.open()).await.unwrap_or_else(|| Err(late("open")))
     }
 
     /// The whole key that a script's key stands for.
@@ -72,29 +77,62 @@ impl<'a> Clients<'a> {
 
     /// Waits for a call, no longer than the deadline.
     pub async fn call<T>(&mut self, call: impl Future<Output = Result<T>>) -> Result<T> {
-        match tokio::time::timeout(self.deadline, call).await {
-            Ok(answer) => answer,
-            Err(_) => {
-                let error = late_after(self.deadline);
+        self.call_later(Duration::ZERO, call).await
+    }
+
+    /// Waits for a call whose answer may have to wait for something else first, for no longer than `patience`.
+    pub async fn call_later<T>(
+        &mut self,
+        patience: Duration,
+        call: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let limit = self.deadline + patience;
+        match within(limit, call).await {
+            Some(answer) => answer,
+            None => {
                 self.deadline = self.deadline.min(SHORT_DEADLINE);
-                Err(error)
+                Err(late_after(limit))
             }
         }
     }
 
     /// Asks, after a call that got no answer, whether the store is still there; the reason where it is not.
     pub async fn lost(&self) -> Option<String> {
-        match tokio::time::timeout(PING_DEADLINE, self.instance.ping()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(error.message),
-            Err(_) => Some(format!("it did not answer a ping within {PING_DEADLINE:?}")),
+        match within(PING_DEADLINE, self.instance.ping()).await {
+            Some(Ok(())) => None,
+            Some(Err(error)) => Some(error.message),
+            None => Some(format!("it did not answer a ping within {PING_DEADLINE:?}")),
         }
     }
 
     /// Closes every client that is open, whatever they say to it.
     pub async fn close_all(&mut self) {
-        for store in std::mem::take(&mut self.open).into_values() {
-            let _ = self.call(store.close()).await;
+        let open = std::mem::take(&mut self.open);
+        let closing = open.values().map(|store| close(store.as_ref()));
+        futures_util::future::join_all(closing).await;
+    }
+}
+
+/// Closes a client, whatever it says to it and however long it would take.
+pub(super) async fn close(store: &dyn Store) {
+    let _ = within(CLOSING, store.close()).await;
+}
+
+/// Waits for `future`, no longer than `limit`; `None` where it is not done by then.
+///
+/// Time in which this process itself stood still is not held against the other side: it counts as one slice at most, and
+/// an answer that came meanwhile is taken.
+pub(super) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    let mut left = limit;
+    loop {
+        let slice = left.min(SLICE);
+        if let Ok(output) = tokio::time::timeout(slice, &mut future).await {
+            return Some(output);
+        }
+        left -= slice;
+        if left.is_zero() {
+            return None;
         }
     }
 }

@@ -52,7 +52,12 @@ impl Ties {
 
     /// Notes that the key now lives by a time of its own.
     pub fn own(&mut self, key: &[u8], granted: Duration, before: Instant) {
-        self.own.push(Hold { granted, before, after: Instant::now() });
+        self.hold_own(key, Hold { granted, before, after: Instant::now() });
+    }
+
+    /// Notes that the key now lives by this time of its own.
+    pub fn hold_own(&mut self, key: &[u8], hold: Hold) {
+        self.own.push(hold);
         self.tie(key, Tie::Own(self.own.len() - 1));
     }
 
@@ -80,6 +85,17 @@ impl Ties {
 
     fn hold_of(&self, key: &[u8]) -> Option<Hold> {
         self.now.get(key).and_then(|tie| self.hold(tie))
+    }
+
+    /// How long it may be until the first of the living keys that `is_meant` is gone, `lag` included.
+    pub fn until_first_end(&self, lag: Duration, is_meant: impl Fn(&[u8]) -> bool) -> Duration {
+        let now = Instant::now();
+        let living = self.now.iter().filter(|(key, _)| is_meant(key));
+        let ends = living
+            .filter_map(|(_, tie)| self.hold(tie))
+            .map(|hold| hold.after + hold.granted + lag);
+        let left = ends.map(|end| end.saturating_duration_since(now));
+        left.filter(|left| !left.is_zero()).min().unwrap_or_default()
     }
 
     /// The end of the last time to live that the key ever had.

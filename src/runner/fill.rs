@@ -7,6 +7,8 @@ use futures_util::future::try_join_all;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use super::clients;
+use super::expiry::Hold;
 use super::perform::Session;
 use crate::scenario::command::Command;
 use crate::store::{ErrorKind, LeaseId, Result, Store, StoreError};
@@ -28,10 +30,10 @@ pub(super) struct Fill {
 }
 
 impl Fill {
-    /// Writes all, and gives the least time to live that was granted, where one was asked for.
+    /// Writes all, and gives the times to live that were granted, with the numbers of their writes, in that order.
     ///
     /// Each key is written by one writer only, so that its values come in ascending order.
-    pub async fn run(self) -> Result<Option<Duration>> {
+    pub async fn run(self) -> Result<Granted> {
         let writers = self.writers.unwrap_or(WRITERS).max(1);
         let mut shares: Vec<Vec<(usize, &Vec<u8>)>> = vec![Vec::new(); writers];
         let mut owner = std::collections::BTreeMap::new();
@@ -43,21 +45,24 @@ impl Fill {
         for share in shares {
             writes.push(self.write_share(share));
         }
-        let granted = try_join_all(writes).await?;
-        Ok(granted.into_iter().flatten().min())
+        let mut granted = try_join_all(writes).await?.concat();
+        granted.sort_by_key(|(number, _)| *number);
+        Ok(granted)
     }
 
-    async fn write_share(&self, share: Vec<(usize, &Vec<u8>)>) -> Result<Option<Duration>> {
-        let mut least = None;
+    async fn write_share(&self, share: Vec<(usize, &Vec<u8>)>) -> Result<Granted> {
+        let mut all = Vec::new();
         for (number, key) in share {
             let value = value(number, self.size);
-            let write = tokio::time::timeout(self.deadline, self.write(key, &value)).await;
-            let granted = write.map_err(|_| {
+            let before = Instant::now();
+            let write = clients::within(self.deadline, self.write(key, &value)).await;
+            let granted = write.ok_or_else(|| {
                 StoreError::new(ErrorKind::DeadlineExceeded, "a write of the fill hung")
             })??;
-            least = least.into_iter().chain(granted).min();
+            let after = Instant::now();
+            all.extend(granted.map(|granted| (number, Hold { granted, before, after })));
         }
-        Ok(least)
+        Ok(all)
     }
 
     async fn write(&self, key: &[u8], value: &[u8]) -> Result<Option<Duration>> {
@@ -96,8 +101,11 @@ pub(super) fn keys(key: &[u8], count: Option<usize>, distinct: Option<usize>) ->
         .collect()
 }
 
+/// The times to live that the writes of a fill were granted, by the numbers of the writes.
+pub(super) type Granted = Vec<(usize, Hold)>;
+
 /// A fill that goes on in the background.
-pub(super) type Running = JoinHandle<Result<Option<Duration>>>;
+pub(super) type Running = JoinHandle<Result<Granted>>;
 
 impl Session<'_> {
     pub(super) async fn fill(
@@ -120,18 +128,19 @@ impl Session<'_> {
             deadline: self.clients.deadline,
         };
         if let Some(name) = name {
+            own.iter().for_each(|key| self.ties.untie(key));
             self.fills.insert(name.clone(), tokio::spawn(fill.run()));
             return Ok(Answer::Done);
         }
-        let before = Instant::now();
-        let granted = fill.run().await?;
+        let holds = fill.run().await?;
         for key in &own {
-            match (granted, lease) {
-                (Some(granted), _) => self.ties.own(key, granted, before),
-                (None, Some(lease)) => self.ties.tie_to_lease(key, lease),
-                (None, None) => self.ties.untie(key),
+            match lease {
+                Some(lease) => self.ties.tie_to_lease(key, lease),
+                None => self.ties.untie(key),
             }
         }
+        holds.iter().for_each(|(number, hold)| self.ties.hold_own(&own[*number], *hold));
+        let granted = holds.iter().map(|(_, hold)| hold.granted).min();
         let asked = ttl.map(|ttl| ttl.0);
         Ok(asked
             .zip(granted)

@@ -44,9 +44,13 @@ impl Session<'_> {
             let message = "the empty key has a value already, which is not kvspec's";
             return Err(StoreError::new(ErrorKind::KeyExists, message));
         }
-        self.clients.call(store.update(b"", value)).await?;
+        // Noted before the call, which may be cut short after it was done.
         self.traces.keys.insert(Vec::new());
-        Ok(Answer::Done)
+        let written = self.clients.call(store.update(b"", value)).await;
+        if written.as_ref().is_err_and(|error| error.kind == ErrorKind::EmptyKey) {
+            self.traces.keys.remove(b"".as_slice());
+        }
+        written.map(|()| Answer::Done)
     }
 
     async fn update_with_ttl(

@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 pub use self::abort::Abort;
 use self::perform::Session;
-use crate::backend::{Backend, Clock};
+use crate::backend::{Backend, Clock, Instance};
 use crate::scenario::Scenario;
 use crate::scenario::command::Command;
 use crate::store::{ErrorKind, StoreError};
@@ -32,7 +32,10 @@ use crate::transcript::{Answer, End, Entry, Transcript};
 
 /// How long cleaning up may take; less once somebody wants the run to end.
 const CLEANUP: Duration = Duration::from_secs(30);
-const CLEANUP_AFTER_ABORT: Duration = Duration::from_millis(1500);
+const CLEANUP_AFTER_ABORT: Duration = Duration::from_millis(1200);
+
+/// How long a backend may take to give an instance.
+const OPENING: Duration = Duration::from_secs(30);
 
 /// What holds for every case of a run.
 #[derive(Debug, Clone)]
@@ -57,8 +60,7 @@ pub fn run(scenario: &Scenario, backend: &dyn Backend, settings: &Settings) -> T
     let runtime = match runtime(backend.clock()) {
         Ok(runtime) => runtime,
         Err(error) => {
-            let end = End::Broken(format!("no runtime could be started for the case: {error}"));
-            return Transcript { entries: Vec::new(), end };
+            return ended(broken(format!("no runtime could be started for the case: {error}")));
         }
     };
     let transcript = run_in(&runtime, scenario, backend, settings);
@@ -77,24 +79,70 @@ fn run_in(
     backend: &dyn Backend,
     settings: &Settings,
 ) -> Transcript {
-    let broken = |reason: String| Transcript { entries: Vec::new(), end: End::Broken(reason) };
-    let instance = match guarded(runtime, backend.instance()) {
-        Ok(Ok(instance)) => instance,
-        Ok(Err(error)) => {
-            return broken(format!("no instance of {} could be had: {error}", backend.name()));
+    let opening = async { Ok(clients::within(OPENING, backend.instance()).await) };
+    let name = backend.name();
+    let instance = match unless_aborted(runtime, &settings.abort, name, opening) {
+        Ok(Some(Ok(instance))) => instance,
+        Ok(Some(Err(error))) => {
+            return ended(broken(format!("no instance of {name} could be had: {error}")));
         }
-        Err(panic) => return broken(format!("{} panicked: {panic}", backend.name())),
+        Ok(None) => {
+            return ended(broken(format!("no instance of {name} could be had within {OPENING:?}")));
+        }
+        Err(end) => return ended(end),
     };
-    let session = match guarded(runtime, Session::open(instance.as_ref(), backend, settings)) {
-        Ok(Ok(session)) => session,
-        Ok(Err(reason)) => return broken(reason),
-        Err(panic) => return broken(format!("{} panicked: {panic}", backend.name())),
+    let mut transcript = run_on(runtime, scenario, backend, instance.as_ref(), settings);
+    // Taken down inside the runtime, which what it is made of may need.
+    let taken_down = guarded(runtime, async { drop(instance) });
+    if let (End::Finished, Err(panic)) = (&transcript.end, taken_down) {
+        transcript.end = broken(format!("{name} panicked while it was taken down: {panic}"));
+    }
+    transcript
+}
+
+fn run_on(
+    runtime: &Runtime,
+    scenario: &Scenario,
+    backend: &dyn Backend,
+    instance: &dyn Instance,
+    settings: &Settings,
+) -> Transcript {
+    let opening = async { Session::open(instance, backend, settings).await.map_err(broken) };
+    let session = match unless_aborted(runtime, &settings.abort, backend.name(), opening) {
+        Ok(session) => session,
+        Err(end) => return ended(end),
     };
     let started = runtime.block_on(async { Instant::now() });
     let mut recorder =
         Recorder { runtime, session, settings, started, entries: Vec::new(), end: None };
     let ran = goldenscript::generate(&mut recorder, &scenario.text);
     recorder.finish(ran.err().map(|error| error.to_string()))
+}
+
+/// Waits for something of the backend, unless it panics or somebody ends the run.
+fn unless_aborted<T>(
+    runtime: &Runtime,
+    abort: &Abort,
+    name: &str,
+    future: impl Future<Output = Result<T, End>>,
+) -> Result<T, End> {
+    let done = guarded(runtime, async {
+        tokio::select! {
+            biased;
+            () = abort.thrown() => Err(End::Aborted),
+            done = future => done,
+        }
+    });
+    done.unwrap_or_else(|panic| Err(broken(format!("{name} panicked: {panic}"))))
+}
+
+fn broken(reason: String) -> End {
+    End::Broken(reason)
+}
+
+/// The transcript of a run that ended before its first command.
+fn ended(end: End) -> Transcript {
+    Transcript { entries: Vec::new(), end }
 }
 
 fn guarded<T>(runtime: &Runtime, future: impl Future<Output = T>) -> Result<T, String> {
@@ -142,8 +190,8 @@ impl goldenscript::Runner for Recorder<'_> {
             took,
             answer,
         });
-        if lost && let Some(reason) = runtime.block_on(self.session.clients.lost()) {
-            return self.stop(End::Lost(reason));
+        if lost && let Some(end) = self.lost() {
+            return self.stop(end);
         }
         Ok(String::new())
     }
@@ -160,43 +208,51 @@ impl Recorder<'_> {
         Err("stopped".into())
     }
 
+    /// Asks whether the store is still there; how the run ends where it is not.
+    fn lost(&self) -> Option<End> {
+        let ping = async {
+            match self.session.clients.lost().await {
+                Some(reason) => Err(End::Lost(reason)),
+                None => Ok(()),
+            }
+        };
+        unless_aborted(self.runtime, &self.settings.abort, "the store's ping", ping).err()
+    }
+
     /// Cleans up, and closes the transcript.
     fn finish(mut self, failed: Option<String>) -> Transcript {
         let end = self.end.take();
         let mut end = end.unwrap_or_else(|| failed.map_or(End::Finished, End::Broken));
+        let mut cleaned = Ok(());
         if !matches!(end, End::Lost(_)) {
-            let cleaned = self.clean_up();
-            if let (End::Finished, Err(reason)) = (&end, cleaned) {
-                end = self.uncleaned(reason);
-            }
+            let limit = cleaning_time(&self.settings.abort);
+            cleaned = told(guarded(self.runtime, self.session.clean_up(limit)));
+        }
+        // What could not be taken away from a server that is gone is told as its loss, and not by every case.
+        if let (End::Finished, Err(_)) = (&end, &cleaned) {
+            end = self.lost().unwrap_or(end);
+        }
+        let closed = told(guarded(self.runtime, async move { self.session.close().await }).map(Ok));
+        if let (End::Finished, Err(reason)) = (&end, cleaned.and(closed)) {
+            end = End::Broken(reason);
         }
         Transcript { entries: self.entries, end }
     }
+}
 
-    /// Takes away what was written, for less long from the moment on that somebody wants the run to end.
-    fn clean_up(&mut self) -> Result<(), String> {
-        let (session, abort) = (&mut self.session, &self.settings.abort);
-        let cut_short = async {
-            abort.thrown().await;
-            tokio::time::sleep(CLEANUP_AFTER_ABORT).await;
-        };
-        let cleaned = async {
-            tokio::select! {
-                cleaned = session.clean_up(CLEANUP) => cleaned,
-                () = cut_short => Err("cleaning up was cut short".into()),
-            }
-        };
-        guarded(self.runtime, cleaned).unwrap_or_else(Err)
-    }
+fn told(cleaned: Result<Result<(), String>, String>) -> Result<(), String> {
+    cleaned
+        .unwrap_or_else(|panic| Err(format!("the store panicked while kvspec cleaned up: {panic}")))
+}
 
-    /// How a run ended whose traces could not be taken away: mostly because the server is gone.
-    fn uncleaned(&self, reason: String) -> End {
-        if self.settings.abort.is_thrown() {
-            return End::Aborted;
-        }
-        match self.runtime.block_on(self.session.clients.lost()) {
-            Some(lost) => End::Lost(lost),
-            None => End::Broken(reason),
-        }
+/// Ends when cleaning up has had its time.
+async fn cleaning_time(abort: &Abort) {
+    let hurried = async {
+        abort.thrown().await;
+        tokio::time::sleep(CLEANUP_AFTER_ABORT).await;
+    };
+    tokio::select! {
+        () = tokio::time::sleep(CLEANUP) => {}
+        () = hurried => {}
     }
 }

@@ -71,7 +71,7 @@ impl<'a> Session<'a> {
             Command::Watch { prefix, name, from } => {
                 self.watch(store, prefix, name, from.as_ref()).await
             }
-            Command::Next { watch } => self.watches.next(&mut self.clients, watch).await,
+            Command::Next { watch } => self.next(watch).await,
             Command::Events { watch, count, since } => {
                 self.events(store, watch, *count, since.as_deref()).await
             }
@@ -104,20 +104,33 @@ impl<'a> Session<'a> {
         whole
     }
 
+    async fn next(&mut self, watch: &str) -> Result<Answer> {
+        let is_seen = |key: &[u8]| self.watches.sees(&self.clients, watch, key);
+        let patience = self.ties.until_first_end(self.pace.lag, is_seen);
+        self.watches.next(&mut self.clients, watch, patience).await
+    }
+
     async fn wait(&self, span: Duration) -> Answer {
         tokio::time::sleep(span).await;
         Answer::Done
     }
 
-    /// Ends what is under way, takes away what was written, and closes the clients.
-    pub async fn clean_up(&mut self, limit: Duration) -> std::result::Result<(), String> {
+    /// Ends what is under way, and takes away what was written.
+    pub async fn clean_up(
+        &mut self,
+        limit: impl Future<Output = ()>,
+    ) -> std::result::Result<(), String> {
         for running in std::mem::take(&mut self.fills).into_values() {
             running.abort();
             let _ = running.await;
         }
+        self.traces.keys.extend(self.watches.standing_fences());
+        self.traces.remove(&self.clients, limit).await
+    }
+
+    /// Ends the watches and closes the clients.
+    pub async fn close(&mut self) {
         self.watches.close_all();
-        let removed = self.traces.remove(&mut self.clients, limit).await;
         self.clients.close_all().await;
-        removed
     }
 }

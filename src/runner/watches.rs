@@ -1,6 +1,7 @@
 //! The watches of a case, and the fence that proves how many events there are.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 
@@ -28,15 +29,20 @@ struct Watch {
 }
 
 /// Names fence keys, and knows them again.
+#[derive(Default)]
 struct Fences {
     mark: Vec<u8>,
     written: usize,
+    /// Those that may be in the store still.
+    standing: BTreeSet<Vec<u8>>,
 }
 
 impl Fences {
     fn next(&mut self, prefix: &[u8]) -> Vec<u8> {
         self.written += 1;
-        [prefix, &self.mark, self.written.to_string().as_bytes()].concat()
+        let fence = [prefix, &self.mark, self.written.to_string().as_bytes()].concat();
+        self.standing.insert(fence.clone());
+        fence
     }
 
     fn made(&self, key: &[u8]) -> bool {
@@ -47,7 +53,7 @@ impl Fences {
 impl Watches {
     pub fn new() -> Self {
         let mark = format!("~fence-{:016x}-", random()).into_bytes();
-        Self { open: BTreeMap::new(), fences: Fences { mark, written: 0 } }
+        Self { open: BTreeMap::new(), fences: Fences { mark, ..Fences::default() } }
     }
 
     /// Opens a watch, from now or from a revision on; one of the same name is ended.
@@ -95,8 +101,25 @@ impl Watches {
         self.open.clear();
     }
 
+    /// The fences that a call which was cut short may have left in the store.
+    pub fn standing_fences(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.fences.standing.iter().cloned()
+    }
+
+    /// Whether the watch sees this key of the script.
+    pub fn sees(&self, clients: &Clients<'_>, name: &str, key: &[u8]) -> bool {
+        self.open.get(name).is_some_and(|watch| clients.whole(key).starts_with(&watch.prefix))
+    }
+
     /// Waits for one more event, without writing anything that could push it out.
-    pub async fn next(&mut self, clients: &mut Clients<'_>, name: &str) -> Result<Answer> {
+    ///
+    /// The event may be the end of a time to live, for which `patience` is left.
+    pub async fn next(
+        &mut self,
+        clients: &mut Clients<'_>,
+        name: &str,
+        patience: Duration,
+    ) -> Result<Answer> {
         let watch = self.open.get_mut(name).ok_or_else(|| not_open(name))?;
         let fences = &self.fences;
         let next = async {
@@ -107,7 +130,7 @@ impl Watches {
                 }
             }
         };
-        let event = clients.call(next).await?;
+        let event = clients.call_later(patience, next).await?;
         let flaws = std::mem::take(&mut watch.flaws);
         Ok(Answer::Events(Events { events: vec![own(clients, event)], flaws, ..Events::default() }))
     }
@@ -124,17 +147,21 @@ impl Watches {
         let Some(watch) = self.open.get_mut(name) else {
             return Events { error: Some(not_open(name)), ..Events::default() };
         };
-        let fence = self.fences.next(&watch.prefix);
-        let fences = &self.fences;
         let mut events = Vec::new();
         let mut error = watch.ended.clone();
         if error.is_none() {
+            let fence = self.fences.next(&watch.prefix);
+            let fences = &self.fences;
             error = clients.call(store.update(&fence, b"fence")).await.err();
             let received = clients.call(watch.until(&fence, fences, &mut events)).await;
             error = error.or(received.err());
             let removed = clients.call(store.delete(&fence)).await;
+            if removed.is_ok() {
+                self.fences.standing.remove(&fence);
+            }
             error = error.or(removed.err());
         } else {
+            let fences = &self.fences;
             events.extend(watch.pending.drain(..).filter(|event| !fences.made(event.key())));
         }
         let events = events.into_iter().map(|event| own(clients, event)).collect();

@@ -1,7 +1,9 @@
 //! Scenarios: golden scripts with a law, found in the crate or in a folder.
 
 pub mod command;
+pub mod complaint;
 pub mod script;
+mod sense;
 pub mod txn;
 pub mod words;
 
@@ -12,6 +14,7 @@ use std::time::Duration;
 use include_dir::{Dir, include_dir};
 
 use self::command::Command;
+use self::complaint::Complaint;
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 
@@ -92,11 +95,13 @@ impl Need {
 
 /// A script that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {reason}", path.display())]
+#[error("{}{}: {reason}", path.display(), line.map(|line| format!(":{line}")).unwrap_or_default())]
 pub struct ScenarioError {
     /// The file or folder.
     pub path: PathBuf,
-    /// What is wrong with it, with the line where there is one.
+    /// The line, counted from 1, where it is about one.
+    pub line: Option<usize>,
+    /// What is wrong with it, and what is expected.
     pub reason: String,
 }
 
@@ -128,7 +133,7 @@ pub fn from_dir(folder: &Path) -> Result<Vec<Scenario>, ScenarioError> {
     collect_dir(folder, folder, &mut scenarios)?;
     if scenarios.is_empty() {
         let reason = format!("no file below this folder ends with .{EXTENSION}");
-        return Err(ScenarioError { path: folder.into(), reason });
+        return Err(ScenarioError { path: folder.into(), line: None, reason });
     }
     scenarios.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(scenarios)
@@ -141,6 +146,7 @@ fn collect_dir(
 ) -> Result<(), ScenarioError> {
     let unreadable = |path: &Path, error: std::io::Error| ScenarioError {
         path: path.into(),
+        line: None,
         reason: format!("cannot be read: {error}"),
     };
     for entry in std::fs::read_dir(folder).map_err(|error| unreadable(folder, error))? {
@@ -163,14 +169,21 @@ fn is_script(path: &Path) -> bool {
 }
 
 fn not_utf8(path: &Path) -> ScenarioError {
-    ScenarioError { path: path.into(), reason: "is not UTF-8; write other bytes as \\xff".into() }
+    ScenarioError {
+        path: path.into(),
+        line: None,
+        reason: "is not UTF-8; write other bytes as \\xff".into(),
+    }
 }
 
 impl Scenario {
     /// Reads a script whose file lies at `below` in its suite, and checks every command of it.
     pub fn parse(below: &Path, path: PathBuf, text: String) -> Result<Self, ScenarioError> {
         let name = below.with_extension("").to_string_lossy().replace('\\', "/");
-        let wrong = |reason: String| ScenarioError { path: path.clone(), reason };
+        let wrong = |complaint: Complaint| {
+            let Complaint { line, reason } = complaint;
+            ScenarioError { path: path.clone(), line, reason }
+        };
         let patience = script::check(&text).map_err(wrong)?.iter().map(Command::patience).sum();
         let header = Header::read(&text).map_err(wrong)?;
         let mut needs: Vec<_> =
@@ -198,33 +211,79 @@ struct Header {
 }
 
 impl Header {
-    fn read(text: &str) -> Result<Self, String> {
+    fn read(text: &str) -> Result<Self, Complaint> {
         let mut header = Self::default();
+        let mut is_top = true;
         for (index, line) in text.lines().enumerate() {
-            let Some(comment) = line.strip_prefix('#') else { break };
-            header
-                .take(comment.trim())
-                .map_err(|reason| format!("line {}: {reason}", index + 1))?;
+            is_top &= line.starts_with('#');
+            let Some(comment) = line.strip_prefix('#') else { continue };
+            let taken = match is_top {
+                true => header.take(comment.trim()),
+                false => header.too_late(comment.trim()),
+            };
+            taken.map_err(|reason| Complaint::at(index + 1, reason))?;
         }
         if header.law.is_empty() {
-            return Err("line 1: expected a comment that states the law in one sentence".into());
+            let reason = "expected a comment at the top that states the law in one sentence";
+            return Err(Complaint::at(1, reason));
         }
         Ok(header)
     }
 
     fn take(&mut self, comment: &str) -> Result<(), String> {
-        let words = |rest: &str| rest.split_whitespace().map(str::to_string).collect();
-        match comment.split_once(": ") {
-            Some(("clauses", rest)) => self.clauses = words(rest),
-            Some(("source", rest)) => self.source = rest.trim().to_string(),
-            Some(("exclusive", rest)) => self.exclusive = Some(rest.trim().to_string()),
-            Some(("needs", rest)) => {
-                self.needs =
-                    rest.split_whitespace().map(Need::from_name).collect::<Result<_, _>>()?;
+        let Some((word, rest)) = headed(comment) else {
+            if self.law.is_empty() {
+                self.law = comment.into();
             }
-            _ if self.law.is_empty() => self.law = comment.to_string(),
-            _ => {}
+            return Ok(());
+        };
+        if rest.is_empty() {
+            return Err(format!("'{word}:' says nothing"));
         }
-        Ok(())
+        if self.law.is_empty() {
+            return Err(format!("expected the law in one sentence before '{word}:'"));
+        }
+        let is_again = match word {
+            "clauses" => {
+                !replaced(&mut self.clauses, rest.split_whitespace().map(String::from).collect())
+            }
+            "source" => {
+                // A long source goes on in a line of its own.
+                self.source = format!("{} {rest}", self.source).trim_start().into();
+                false
+            }
+            "exclusive" => self.exclusive.replace(rest.into()).is_some(),
+            _ => {
+                let needs =
+                    rest.split_whitespace().map(Need::from_name).collect::<Result<_, _>>()?;
+                !replaced(&mut self.needs, needs)
+            }
+        };
+        if is_again { Err(format!("'{word}:' was said before")) } else { Ok(()) }
     }
+
+    /// A comment further down says nothing to kvspec, so it must not look as if it did.
+    fn too_late(&self, comment: &str) -> Result<(), String> {
+        match headed(comment) {
+            Some((word, _)) => Err(format!(
+                "'{word}:' belongs to the comments at the very top, before any other line"
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The words that a header may begin its lines with.
+const HEADED: [&str; 4] = ["clauses", "source", "exclusive", "needs"];
+
+/// A line of a header, split into its word and what it says.
+fn headed(comment: &str) -> Option<(&'static str, &str)> {
+    let (word, rest) = comment.split_once(':')?;
+    let word = HEADED.into_iter().find(|known| *known == word)?;
+    Some((word, rest.trim()))
+}
+
+/// Whether `place` was empty before `value` was put there.
+fn replaced<T: Default + PartialEq>(place: &mut T, value: T) -> bool {
+    std::mem::replace(place, value) == T::default()
 }

@@ -1,12 +1,13 @@
 //! The lines of a script: which are commands, which are expected, and whether all can be understood.
 
 use std::error::Error;
-use std::io;
 use std::ops::Range;
 
 use goldenscript::{Block, Context, Runner};
 
 use super::command::Command;
+use super::complaint::Complaint;
+use super::sense;
 use super::txn::TxnScript;
 
 /// One block of a script: commands, `---`, and what they are expected to answer. Line numbers count from 1.
@@ -20,6 +21,15 @@ pub struct Lines {
 
 /// Finds the blocks of a script.
 pub fn blocks(text: &str) -> Vec<Lines> {
+    split(text).0
+}
+
+/// The last line and text of the commands that no `---` follows, where there are such.
+pub(super) fn open_block(text: &str) -> Option<(usize, String)> {
+    split(text).1.pop()
+}
+
+fn split(text: &str) -> (Vec<Lines>, Vec<(usize, String)>) {
     let mut blocks = Vec::new();
     let mut commands = Vec::new();
     let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
@@ -33,47 +43,45 @@ pub fn blocks(text: &str) -> Vec<Lines> {
             commands.push((number, line.to_string()));
         }
     }
-    blocks
+    (blocks, commands)
 }
 
 /// Reads every command of a script without running any.
 ///
 /// Fails with the line and what was expected there.
-pub fn check(text: &str) -> Result<Vec<Command>, String> {
+pub fn check(text: &str) -> Result<Vec<Command>, Complaint> {
     let mut reader = Reader::default();
-    match goldenscript::generate(&mut reader, text) {
-        Ok(_) if reader.commands.is_empty() => {
-            Err("the script has no command; it would pass on any store".into())
+    goldenscript::generate(&mut reader, text).map_err(|error| Complaint::of(&error, text))?;
+    let commands = reader.commands;
+    let blocks = blocks(text);
+    let line_of = |index: usize| {
+        blocks.iter().flat_map(|block| &block.commands).nth(index).map(|(line, _)| *line)
+    };
+    if let Some((index, reason)) = reader.marked.or_else(|| sense::nonsense(&commands)) {
+        return Err(Complaint { line: line_of(index), reason });
+    }
+    if commands.is_empty() {
+        return Err(Complaint::whole("the script has no command; it would pass on any store"));
+    }
+    blocks.iter().try_for_each(|block| check_answers(text, block))?;
+    Ok(commands)
+}
+
+/// Refuses answers that no store could give.
+fn check_answers(text: &str, block: &Lines) -> Result<(), Complaint> {
+    if block.expected.is_empty() {
+        let reason =
+            "expected the answers after '---'; a block whose commands say nothing answers ok";
+        return Err(Complaint::at(block.expected.start - 1, reason));
+    }
+    let lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
+    let mut expected = lines.filter(|(number, _)| block.expected.contains(number));
+    match expected.find(|(_, line)| line.ends_with([' ', '\t'])) {
+        Some((line, _)) => {
+            Err(Complaint::at(line, "the line ends with a blank, which no answer does"))
         }
-        Ok(_) => Ok(reader.commands),
-        Err(error) => Err(plain(&error)),
+        None => Ok(()),
     }
-}
-
-/// What goldenscript says is wrong, with the line first, and with the list of commands where one is unknown.
-fn plain(error: &io::Error) -> String {
-    let text = error.to_string();
-    let failed = text.split_once(" failed at line ").and_then(|(command, rest)| {
-        let (line, reason) = rest.split_once(": ")?;
-        Some((command, line, reason))
-    });
-    let Some((command, line, reason)) = failed else { return unparsed(&text).unwrap_or(text) };
-    if reason.contains("unknown command") || reason.contains("invalid command") {
-        return format!("line {line}: {reason}; there are: {}", NAMES.join(", "));
-    }
-    format!("line {line}: {command}: {reason}")
-}
-
-/// Says where a script stops being one: goldenscript tells the place, and the name of the parser that stopped there.
-fn unparsed(text: &str) -> Option<String> {
-    let (place, shown) = text.strip_prefix("parse error at line ")?.split_once(":\n")?;
-    let (line, rest) = place.split_once(" column ")?;
-    let (column, _) = rest.split_once(' ')?;
-    let shown = shown.lines().next().unwrap_or_default();
-    Some(match shown.trim() {
-        "" => format!("line {line}: expected another command, or --- and what the commands answer"),
-        shown => format!("line {line}: cannot be read from column {column} on: {shown}"),
-    })
 }
 
 /// Every command that a script may have.
@@ -108,6 +116,8 @@ pub const NAMES: &[&str] = &[
 #[derive(Default)]
 struct Reader {
     commands: Vec<Command>,
+    /// The first command with a mark that means something to goldenscript and nothing here.
+    marked: Option<(usize, String)>,
     watches: Vec<String>,
     leases: Vec<String>,
     fills: Vec<String>,
@@ -123,7 +133,13 @@ impl Runner for Reader {
 
     fn run(&mut self, command: &Command, context: &Context) -> Result<String, Box<dyn Error>> {
         if context.fail || context.silent || !context.tags.is_empty() {
-            return Err("'!', '( )' and '[tags]' have no meaning here: errors are answers, and every answer is judged".into());
+            // No error would get out of a command with '!'.
+            let reason = "'!', '( )' and '[tags]' have no meaning here: errors are answers, and every answer is judged";
+            self.marked.get_or_insert((self.commands.len(), reason.into()));
+            return if context.fail { Err(reason.into()) } else { Ok(String::new()) };
+        }
+        if self.marked.is_some() {
+            return Ok(String::new());
         }
         self.refuse(command)?;
         self.refuse_revisions(command)?;
@@ -211,8 +227,9 @@ fn known(name: &str, names: &[String], what: &str, also: &[&str]) -> Result<(), 
     if also.contains(&name) || names.iter().any(|known| known == name) {
         return Ok(());
     }
-    Err(format!(
-        "no {what} is called '{name}' here; those before this line are: [{}]",
-        names.join(", ")
-    ))
+    let there_are = match names {
+        [] => format!("there is no {what} before this line"),
+        names => format!("before this line there are: {}", names.join(", ")),
+    };
+    Err(format!("no {what} is called '{name}'; {there_are}"))
 }

@@ -17,6 +17,7 @@ fill many count=200
 update k v
 expire k
 ---
+k expired on time
 ";
 
 /// Long scripts, and one that tells by its end that the others are under way.

@@ -11,7 +11,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::clients::Clients;
+use super::clients::{self, Clients};
 use super::perform::Session;
 use crate::scenario::command::RaceKind;
 use crate::scenario::words::Bytes;
@@ -29,10 +29,7 @@ impl Session<'_> {
         let whole = self.clients.whole(&key.0);
         let field = Field::open(&self.clients, whole, clients, rounds, self.pace.lag).await?;
         self.traces.keys.extend(field.keys(kind));
-        let mut leases = Vec::new();
-        let answer = field.run(kind, &mut leases).await;
-        self.traces.leases.extend(leases);
-        answer
+        field.run(kind, &mut self.traces.leases).await
     }
 }
 
@@ -111,7 +108,7 @@ impl Field {
                 format!("no answer within {:?}", self.deadline),
             )
         };
-        tokio::time::timeout(self.deadline, call).await.unwrap_or_else(|_| Err(late()))
+        clients::within(self.deadline, call).await.unwrap_or_else(|| Err(late()))
     }
 }
 

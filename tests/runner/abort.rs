@@ -1,0 +1,154 @@
+//! Whoever ends a run early waits little, and finds nothing left behind.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use kvspec::backend::memory::MemoryStore;
+use kvspec::store::{Result, Store};
+use kvspec::transcript::End;
+use kvspec::verdict::Verdict;
+use rstest::rstest;
+
+use super::stage::{Right, Run, Stage, Twist, is_fence};
+
+/// What hangs when the run is ended.
+#[derive(Default)]
+struct Stuck {
+    instance: bool,
+    open: bool,
+    read: bool,
+    ping: bool,
+    fence: bool,
+    delete: bool,
+    close: bool,
+    /// How many fences were to be deleted.
+    fences: AtomicUsize,
+}
+
+async fn hang_if(hangs: bool) {
+    if hangs {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[async_trait]
+impl Twist for Stuck {
+    async fn instance(&self) -> Result<()> {
+        hang_if(self.instance).await;
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<()> {
+        hang_if(self.open).await;
+        Ok(())
+    }
+
+    async fn ping(&self) -> Result<()> {
+        hang_if(self.ping).await;
+        Ok(())
+    }
+
+    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        store.update(key, value).await
+    }
+
+    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        if self.ping {
+            return Err(kvspec::store::ErrorKind::Unavailable.into());
+        }
+        hang_if(self.read).await;
+        store.read(key).await
+    }
+
+    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
+        let is_first = is_fence(key) && self.fences.fetch_add(1, Ordering::Relaxed) == 0;
+        hang_if(self.delete || self.fence && is_first).await;
+        store.delete(key).await
+    }
+
+    async fn close(&self, store: &MemoryStore) -> Result<()> {
+        hang_if(self.close).await;
+        store.close().await
+    }
+}
+
+/// Runs a script, and ends the run after a moment; gives how long it went on after that.
+fn aborted(stage: &Stage, script: &str) -> (Run, Duration) {
+    let abort = stage.settings.abort.clone();
+    let thrower = std::thread::spawn(move || {
+        // Long enough for a script to come to where it hangs, which no sign of its own tells.
+        std::thread::sleep(Duration::from_millis(150));
+        abort.throw();
+        Instant::now()
+    });
+    let run = stage.run(script);
+    let ended = Instant::now();
+    let thrown = thrower.join().expect("the thrower ends");
+    (run, ended.saturating_duration_since(thrown))
+}
+
+#[rstest]
+#[case::waiting(Stuck::default(), "wait 1h")]
+#[case::expiring(Stuck::default(), "update m v ttl=1h\nexpire m")]
+#[case::surviving(Stuck::default(), "update m v ttl=1h\nupdate m v\nsurvive m")]
+#[case::a_watch(Stuck::default(), "watch k as=w\nnext w\nnext w")]
+#[case::a_call(Stuck { read: true, ..Stuck::default() }, "read k")]
+#[case::a_fence(Stuck { fence: true, ..Stuck::default() }, "watch k as=w\nevents w")]
+#[case::a_fill(Stuck::default(), "fill k count=9999 writers=1")]
+#[case::a_fill_beside(Stuck::default(), "fill k count=9999 writers=1 as=f\nwait 1h\njoin f")]
+#[case::a_ping(Stuck { ping: true, ..Stuck::default() }, "read k")]
+#[case::a_close(Stuck { close: true, ..Stuck::default() }, "wait 1h\nclose")]
+fn a_case_ends_at_once_and_cleans_up(#[case] stuck: Stuck, #[case] commands: &str) {
+    let stage = Stage::wall(stuck);
+    let script = format!("update k v\nlease a ttl=1h\nupdate l v lease=a\n{commands}\n---\nok\n");
+    let (run, took) = aborted(&stage, &script);
+    assert_eq!(run.transcript.end, End::Aborted);
+    assert_eq!(run.verdict, Verdict::Errored("interrupted before its end".into()));
+    assert!(took < Duration::from_millis(1800), "{took:?}");
+    assert_eq!(stage.left(), []);
+    assert_eq!(stage.leases_left(), [0; 0]);
+}
+
+#[rstest]
+#[case::instance(Stuck { instance: true, ..Stuck::default() }, 0)]
+#[case::open(Stuck { open: true, ..Stuck::default() }, 0)]
+#[case::delete(Stuck { delete: true, ..Stuck::default() }, 1)]
+#[case::delete_and_close(Stuck { delete: true, close: true, ..Stuck::default() }, 1)]
+fn a_case_ends_soon_also_where_nothing_can_be_cleaned_up(
+    #[case] stuck: Stuck,
+    #[case] left: usize,
+) {
+    let stage = Stage::wall(stuck);
+    let (run, took) = aborted(&stage, "update k v\nwait 1h\n---\nok\n");
+    assert_eq!(run.transcript.end, End::Aborted);
+    assert!(took < Duration::from_millis(1900), "{took:?}");
+    assert_eq!(stage.left().len(), left);
+}
+
+#[test]
+fn an_end_while_a_case_is_cleaned_up_hurries_it() {
+    let stage = Stage::wall(Stuck { delete: true, ..Stuck::default() });
+    let (run, took) = aborted(&stage, "update k v\n---\nok\n");
+    assert!(run.errored().contains("cleaning up did not end in time"), "{:?}", run.verdict);
+    assert!(took < Duration::from_millis(1900), "{took:?}");
+}
+
+#[test]
+fn what_was_seen_before_the_end_is_kept() {
+    let stage = Stage::wall(Right);
+    let (run, _) =
+        aborted(&stage, "update k v\nread k\nwait 1h\nread k\n---\nread k: v\nread k: v\n");
+    let labels: Vec<_> = run.transcript.entries.iter().map(|entry| entry.label.as_str()).collect();
+    assert_eq!(labels, ["update k", "read k"]);
+}
+
+#[test]
+fn a_case_that_begins_after_the_end_does_nothing() {
+    let stage = Stage::wall(Right);
+    stage.settings.abort.throw();
+    let run = stage.run("update k v\n---\nok\n");
+    assert_eq!(run.transcript.end, End::Aborted);
+    assert!(run.transcript.entries.is_empty());
+}

@@ -1,0 +1,393 @@
+//! A store that hangs is told at the command that hung, and holds up nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, stream};
+use kvspec::backend::memory::MemoryStore;
+use kvspec::scenario;
+use kvspec::store::{Lease, LeaseId, Leases, Result, Store, TimeToLive, WatchStream};
+use kvspec::verdict::Verdict;
+use rstest::rstest;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::stage::{Stage, Twist};
+
+/// The call that never returns.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Hang {
+    Instance,
+    Open,
+    SecondOpen,
+    Update,
+    UpdateWithTtl,
+    Delete,
+    Read,
+    List,
+    Watch,
+    Event,
+    Close,
+    Lease,
+    UpdateWithLease,
+    KeepAlive,
+    TimeToLive,
+    Revoke,
+}
+
+struct Hangs(Hang, AtomicUsize);
+
+impl Hangs {
+    async fn at(&self, call: Hang) {
+        if self.0 == call {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Twist for Hangs {
+    async fn instance(&self) -> Result<()> {
+        self.at(Hang::Instance).await;
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<()> {
+        self.at(Hang::Open).await;
+        if self.1.fetch_add(1, Ordering::Relaxed) == 1 {
+            self.at(Hang::SecondOpen).await;
+        }
+        Ok(())
+    }
+
+    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
+        self.at(Hang::Update).await;
+        store.update(key, value).await
+    }
+
+    async fn update_with_ttl(
+        &self,
+        store: &MemoryStore,
+        key: &[u8],
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<Duration> {
+        self.at(Hang::UpdateWithTtl).await;
+        store.update_with_ttl(key, value, ttl).await
+    }
+
+    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
+        self.at(Hang::Delete).await;
+        store.delete(key).await
+    }
+
+    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.at(Hang::Read).await;
+        store.read(key).await
+    }
+
+    async fn list(&self, store: &MemoryStore, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
+        self.at(Hang::List).await;
+        store.list(prefix).await
+    }
+
+    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
+        self.at(Hang::Watch).await;
+        if self.0 == Hang::Event {
+            return Ok(stream::pending().boxed());
+        }
+        store.watch(prefix).await
+    }
+
+    async fn close(&self, store: &MemoryStore) -> Result<()> {
+        self.at(Hang::Close).await;
+        store.close().await
+    }
+
+    async fn lease(&self, store: &MemoryStore, ttl: Duration) -> Result<Lease> {
+        self.at(Hang::Lease).await;
+        store.lease(ttl).await
+    }
+
+    async fn update_with_lease(
+        &self,
+        store: &MemoryStore,
+        key: &[u8],
+        value: &[u8],
+        lease: LeaseId,
+    ) -> Result<()> {
+        self.at(Hang::UpdateWithLease).await;
+        store.update_with_lease(key, value, lease).await
+    }
+
+    async fn keep_alive(&self, store: &MemoryStore, lease: LeaseId) -> Result<Duration> {
+        self.at(Hang::KeepAlive).await;
+        store.keep_alive(lease).await
+    }
+
+    async fn time_to_live(&self, store: &MemoryStore, lease: LeaseId) -> Result<TimeToLive> {
+        self.at(Hang::TimeToLive).await;
+        store.time_to_live(lease).await
+    }
+
+    async fn revoke(&self, store: &MemoryStore, lease: LeaseId) -> Result<()> {
+        self.at(Hang::Revoke).await;
+        store.revoke(lease).await
+    }
+}
+
+fn stage(hang: Hang) -> Stage {
+    Stage::new(Hangs(hang, AtomicUsize::new(0)))
+}
+
+#[rstest]
+#[case::update(Hang::Update, "update k v", "error: deadline exceeded")]
+#[case::update_with_ttl(Hang::UpdateWithTtl, "update k v ttl=2s", "error: deadline exceeded")]
+#[case::read(Hang::Read, "read k", "error: deadline exceeded")]
+#[case::watch(Hang::Watch, "watch k as=w", "error: deadline exceeded")]
+#[case::next(Hang::Event, "watch k as=w\nnext w", "next w: error: deadline exceeded")]
+#[case::events(Hang::Event, "watch k as=w\nevents w", "events w: error: deadline exceeded")]
+#[case::close(Hang::Close, "close", "error: deadline exceeded")]
+#[case::lease(Hang::Lease, "lease a ttl=2s", "error: deadline exceeded")]
+#[case::update_with_lease(
+    Hang::UpdateWithLease,
+    "lease a ttl=2s\nupdate k v lease=a",
+    "update k: error: deadline exceeded"
+)]
+#[case::keep_alive(
+    Hang::KeepAlive,
+    "lease a ttl=60s\nkeep_alive a",
+    "keep_alive a: error: deadline exceeded"
+)]
+#[case::time_to_live(
+    Hang::TimeToLive,
+    "lease a ttl=60s\ntime_to_live a",
+    "time_to_live a: error: deadline exceeded"
+)]
+#[case::expire_lease(
+    Hang::TimeToLive,
+    "lease a ttl=2s\nexpire lease=a",
+    "expire: error: deadline exceeded"
+)]
+#[case::expire_key(Hang::Read, "update k v ttl=2s\nexpire k", "expire: error: deadline exceeded")]
+#[case::fill(Hang::Update, "fill k count=50", "error: deadline exceeded")]
+#[case::fill_beside(
+    Hang::Update,
+    "fill k count=50 as=f\njoin f",
+    "join f: error: deadline exceeded"
+)]
+#[case::another_client(Hang::SecondOpen, "b: read k", "b: error: deadline exceeded")]
+fn a_call_that_hangs_is_told_at_its_command(
+    #[case] hang: Hang,
+    #[case] commands: &str,
+    #[case] told: &str,
+) {
+    let stage = stage(hang);
+    let started = Instant::now();
+    let run = stage.run(&format!("{commands}\n---\nok\n"));
+    assert_eq!(run.observed(), [told]);
+    run.fails_at(1 + commands.lines().count());
+    assert!(started.elapsed() < Duration::from_secs(5), "virtual time does not wait");
+    assert_eq!(stage.left(), []);
+    assert_eq!(run.mismatch().notes.len(), 1, "the store's words say how long it was waited for");
+}
+
+#[rstest]
+#[case::delete(Hang::Delete, "update k v\ndelete k", 3)]
+#[case::list(Hang::List, "list k", 2)]
+#[case::revoke(Hang::Revoke, "lease a ttl=60s\nrevoke a", 3)]
+fn what_cleaning_up_needs_hangs_there_too_and_still_names_the_line(
+    #[case] hang: Hang,
+    #[case] commands: &str,
+    #[case] line: usize,
+) {
+    let run = stage(hang).run(&format!("{commands}\n---\nok\n"));
+    let reason = run.errored();
+    assert!(reason.contains("cleaning up did not end in time"), "{reason}");
+    let command = commands.lines().last().unwrap();
+    assert!(reason.contains(&format!("line {line}, '{command}'")), "{reason}");
+}
+
+#[rstest]
+#[case::instance(Hang::Instance, "no instance of stage could be had within 30s")]
+#[case::open(Hang::Open, "no client of stage could be opened")]
+fn a_store_that_cannot_be_opened_is_no_verdict_on_it(#[case] hang: Hang, #[case] reason: &str) {
+    let run = stage(hang).run("read k\n---\n(none)\n");
+    assert!(run.errored().contains(reason), "{:?}", run.verdict);
+}
+
+#[test]
+fn the_first_hang_costs_the_whole_deadline_and_the_others_little() {
+    let run = stage(Hang::Read).run("read a\nread b\nread c\n---\nok\n");
+    let took: Vec<_> = run.transcript.entries.iter().map(|entry| entry.took.as_secs()).collect();
+    assert_eq!(took, [10, 1, 1]);
+}
+
+#[test]
+fn the_deadline_is_the_one_that_was_set() {
+    let run = stage(Hang::Read).deadline(Duration::from_secs(3)).run("read a\n---\nok\n");
+    assert_eq!(run.transcript.entries[0].took, Duration::from_secs(3));
+}
+
+/// Grants no less than half a minute, as some stores do.
+struct HighFloor;
+
+#[async_trait]
+impl Twist for HighFloor {
+    async fn update_with_ttl(
+        &self,
+        store: &MemoryStore,
+        key: &[u8],
+        value: &[u8],
+        _: Duration,
+    ) -> Result<Duration> {
+        store.update_with_ttl(key, value, Duration::from_secs(30)).await
+    }
+}
+
+#[test]
+fn next_waits_for_an_end_that_was_granted_later_than_the_deadline() {
+    let script =
+        "watch k as=w\nupdate k v ttl=2s\nnext w\nnext w\n---\nnext w: put k v\nnext w: delete k\n";
+    Stage::new(HighFloor).run(script).passes();
+    // And no longer than that, where the end is never told.
+    let run = stage(Hang::Event).run(script);
+    assert!(run.transcript.entries.iter().all(|entry| entry.took <= Duration::from_secs(13)));
+}
+
+/// A call that is answered in time, in a process that stands still meanwhile.
+struct StandsStill;
+
+#[async_trait]
+impl Twist for StandsStill {
+    async fn read(&self, _: &MemoryStore, _: &[u8]) -> Result<Option<Vec<u8>>> {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(50));
+            let _ = sender.send(b"v".to_vec());
+        });
+        let (relay, relayed) = tokio::sync::oneshot::channel();
+        // The answer passes another task, as those of a network client do.
+        tokio::spawn(async move { relay.send(receiver.await.unwrap()).unwrap() });
+        tokio::spawn(async { std::thread::sleep(Duration::from_millis(900)) });
+        Ok(relayed.await.ok())
+    }
+}
+
+#[test]
+fn a_process_that_stood_still_blames_no_store_for_it() {
+    let stage = Stage::wall(StandsStill).deadline(Duration::from_millis(500));
+    stage.run("read k\n---\nv\n").passes();
+}
+
+/// Holds the client's lock for as long as a watch is open, as the client of the v2 API did.
+#[derive(Default)]
+struct LockedByWatch(Arc<Mutex<()>>);
+
+impl LockedByWatch {
+    async fn lock(&self) -> OwnedMutexGuard<()> {
+        self.0.clone().lock_owned().await
+    }
+}
+
+#[async_trait]
+impl Twist for LockedByWatch {
+    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
+        let _lock = self.lock().await;
+        store.update(key, value).await
+    }
+
+    async fn update_with_ttl(
+        &self,
+        store: &MemoryStore,
+        key: &[u8],
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<Duration> {
+        let _lock = self.lock().await;
+        store.update_with_ttl(key, value, ttl).await
+    }
+
+    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        let _lock = self.lock().await;
+        store.read(key).await
+    }
+
+    async fn lease(&self, store: &MemoryStore, ttl: Duration) -> Result<Lease> {
+        let _lock = self.lock().await;
+        store.lease(ttl).await
+    }
+
+    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
+        let lock = self.lock().await;
+        let stream = store.watch(prefix).await?;
+        Ok(stream
+            .map(move |batch| {
+                let _held = &lock;
+                batch
+            })
+            .boxed())
+    }
+}
+
+/// Opens no watch while an update is under way.
+#[derive(Default)]
+struct LockedByUpdate(AtomicUsize);
+
+#[async_trait]
+impl Twist for LockedByUpdate {
+    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let updated = store.update(key, value).await;
+        self.0.fetch_sub(1, Ordering::SeqCst);
+        updated
+    }
+
+    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
+        tokio::task::yield_now().await;
+        if self.0.load(Ordering::SeqCst) > 0 {
+            std::future::pending::<()>().await;
+        }
+        store.watch(prefix).await
+    }
+}
+
+#[rstest]
+#[case("core/liveness/watch-then-update")]
+#[case("core/liveness/call-after-event")]
+#[case("core/liveness/ttl-beside-watch")]
+#[case("core/liveness/two-watches")]
+#[case("core/liveness/unread-watch")]
+#[case("core/liveness/update-then-watch")]
+#[case("lease/beside-watch")]
+fn the_liveness_scenarios_catch_a_lock_that_a_watch_holds(#[case] name: &str) {
+    let run = Stage::new(LockedByWatch::default()).run_scenario(embedded(name));
+    let diff = format!("{:?}", run.mismatch().diff);
+    assert!(diff.contains("deadline exceeded"), "{diff}");
+}
+
+#[test]
+fn a_liveness_scenario_catches_a_lock_that_an_update_holds() {
+    let name = "core/liveness/update-then-watch";
+    let run = Stage::new(LockedByUpdate::default()).run_scenario(embedded(name));
+    assert_eq!(run.mismatch().command, "watch other as=w");
+}
+
+fn embedded(name: &str) -> scenario::Scenario {
+    let all = scenario::embedded().expect("the embedded suite is well-formed");
+    all.into_iter().find(|one| one.name == name).expect("the suite has the scenario")
+}
+
+#[test]
+fn on_the_walls_clock_a_hang_takes_its_deadline_and_no_more() {
+    let stage = Stage::wall(Hangs(Hang::Read, AtomicUsize::new(0)));
+    let stage = stage.deadline(Duration::from_millis(400));
+    let started = Instant::now();
+    let run = stage.run("update k v\nread k\n---\nread k: v\n");
+    assert!(matches!(run.verdict, Verdict::Failed(_)));
+    assert!(started.elapsed() >= Duration::from_millis(400));
+    assert!(started.elapsed() < Duration::from_secs(3));
+    assert_eq!(stage.left(), []);
+}
