@@ -37,7 +37,8 @@
 //! ```
 //!
 //! `kvspec run` runs the whole suite on the memory store and on etcd; `kvspec run core/watch --backend etcd` a part of it
-//! on one of them; `kvspec list` names every scenario and its law; `kvspec list --clauses` every clause and its scenarios.
+//! on one of them; `kvspec list` names every scenario and its law; `kvspec list --clauses` every clause and its scenarios;
+//! `kvspec self-check` runs the suite on stores that are broken on purpose, and says what noticed which.
 //!
 //! # Plug in a store
 //!
