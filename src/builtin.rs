@@ -20,6 +20,8 @@ pub fn memory_target() -> Target {
 
 #[cfg(feature = "etcd")]
 mod etcd {
+    use std::sync::Arc;
+
     use tokio::runtime::Builder;
 
     use crate::backend::etcd::EtcdBackend;
@@ -36,9 +38,9 @@ mod etcd {
         let open = move || {
             let server = find(&options, &abort)?;
             let about = format!("etcd {}, {}", server.version(), server.origin());
-            let backend = std::sync::Arc::new(
-                EtcdBackend::new(server.access().clone()).disposable(server.is_ours()),
-            );
+            let is_disposable = server.is_ours() || options.disposable;
+            let backend = EtcdBackend::new(server.access().clone()).disposable(is_disposable);
+            let backend = Arc::new(backend);
             Ok(Opened { backend, about, guard: Box::new(server) })
         };
         Target::opened_by("etcd", open).starting_a_server(starts_a_server)

@@ -260,6 +260,7 @@ pub mod cli;
 pub mod contract;
 pub mod event;
 pub mod harness;
+pub mod known;
 pub mod linear;
 pub mod mutants;
 pub mod plan;

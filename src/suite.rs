@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use crate::backend::Clock;
 use crate::event::{Outcome, RunEvent, Summary, Tally};
+use crate::known::Known;
 use crate::plan::{Case, Plan, Share};
 use crate::runner::{self, Settings};
 use crate::target::Ready;
-use crate::transcript::End;
+use crate::transcript::{End, Transcript};
 use crate::verdict::{Verdict, judge};
 
 /// How many cases run side by side on a store in real time: they wait more than they work.
@@ -65,14 +66,11 @@ fn run_share(
         News::Started(case) => listener(RunEvent::CaseStarted { case: &case }),
         News::Finished(outcome) => {
             tally.add(&outcome);
-            if let Some(End::Lost(reason)) =
-                outcome.transcript.as_ref().map(|transcript| &transcript.end)
-            {
+            if let Some(reason) = lost(&outcome) {
                 let first = &outcome.case.scenario.name;
                 ended_early.get_or_insert_with(|| {
                     format!("{name} was lost, which {first} noticed first: {reason}")
                 });
-                settings.abort.throw();
             }
             listener(RunEvent::CaseFinished { outcome: &outcome })
         }
@@ -125,8 +123,17 @@ fn side_by_side(
                 // The lock must be free again before the case runs.
                 let next = || queue.lock().expect("no worker panics with the queue").pop_front();
                 while let Some(case) = next() {
+                    if settings.abort.is_thrown() {
+                        let _ = sender.send(News::Finished(Box::new(left_out(case))));
+                        continue;
+                    }
                     let _ = sender.send(News::Started(case.clone()));
-                    let _ = sender.send(News::Finished(Box::new(run_case(case, ready, settings))));
+                    let outcome = run_case(case, ready, settings);
+                    // At once, for the next case would only find out the same.
+                    if lost(&outcome).is_some() {
+                        settings.abort.throw();
+                    }
+                    let _ = sender.send(News::Finished(Box::new(outcome)));
                 }
             });
         }
@@ -139,18 +146,61 @@ fn side_by_side(
     })
 }
 
-/// Runs one case and judges it.
+/// Runs one case and judges it, as often as a list of known failures says that it may need.
 pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
     let started = Instant::now();
-    let transcript = match settings.abort.is_thrown() {
-        true => crate::transcript::Transcript { entries: Vec::new(), end: End::Aborted },
-        false => runner::run(&case.scenario, ready.backend.as_ref(), settings),
-    };
-    let verdict = judge(&case.scenario, &transcript);
+    let tries = case.known.as_ref().and_then(|known| known.tries).unwrap_or(1);
+    let (mut verdict, mut transcript) = try_case(case, ready, settings);
+    for _ in 1..tries {
+        if verdict == Verdict::Passed || settings.abort.is_thrown() {
+            break;
+        }
+        (verdict, transcript) = try_case(case, ready, settings);
+    }
+    let verdict = with_known(verdict, case.known.as_ref());
     Outcome { case: case.clone(), verdict, transcript: Some(transcript), took: started.elapsed() }
 }
 
+fn try_case(case: &Case, ready: &Ready, settings: &Settings) -> (Verdict, Transcript) {
+    let transcript = match settings.abort.is_thrown() {
+        true => Transcript { entries: Vec::new(), end: End::Aborted },
+        false => runner::run(&case.scenario, ready.backend.as_ref(), settings),
+    };
+    (judge(&case.scenario, &transcript), transcript)
+}
+
+/// What a verdict is worth where a list says that the case fails; one that fails only sometimes may do either.
+fn with_known(verdict: Verdict, known: Option<&Known>) -> Verdict {
+    match (verdict, known) {
+        (Verdict::Failed(mismatch), Some(known)) if known.tries.is_none() => {
+            Verdict::Known(known.reason.clone(), mismatch)
+        }
+        (Verdict::Passed, Some(known)) if known.tries.is_none() => Verdict::Stale(format!(
+            "line {} of the known failures, '{}', says that it fails: strike it out",
+            known.line, known.pattern
+        )),
+        (verdict, _) => verdict,
+    }
+}
+
+/// Why the server is not there any more, where a case found out.
+fn lost(outcome: &Outcome) -> Option<&str> {
+    match &outcome.transcript.as_ref()?.end {
+        End::Lost(reason) => Some(reason),
+        _ => None,
+    }
+}
+
 fn skip(case: &Case) -> Outcome {
-    let verdict = Verdict::Skipped(case.skip.clone().unwrap_or_default());
-    Outcome { case: case.clone(), verdict, transcript: None, took: std::time::Duration::ZERO }
+    skipped(case, case.skip.clone().unwrap_or_default())
+}
+
+/// A case that nobody came to; the run as a whole tells why.
+fn left_out(case: &Case) -> Outcome {
+    skipped(case, "the run ended early".into())
+}
+
+fn skipped(case: &Case, reason: String) -> Outcome {
+    let took = std::time::Duration::ZERO;
+    Outcome { case: case.clone(), verdict: Verdict::Skipped(reason), transcript: None, took }
 }

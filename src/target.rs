@@ -1,9 +1,11 @@
 //! What a run is aimed at: a backend that is there, or one that has to be opened first and may turn out not to be.
 
 use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::runtime::Builder;
 
 use crate::backend::{Backend, Clock};
@@ -86,6 +88,11 @@ impl Target {
         self.starts_a_server
     }
 
+    /// The same target under another name.
+    pub fn called(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
     /// The backend's name, known before anything is opened.
     pub fn name(&self) -> &str {
         &self.name
@@ -122,6 +129,8 @@ pub struct Capabilities {
     pub revisions: bool,
     /// Whether there are [`Transactions`](crate::store::Transactions).
     pub transactions: bool,
+    /// Whether there are [`Directories`](crate::store::Directories).
+    pub directories: bool,
     /// Whether the history may be compacted.
     pub disposable: bool,
     /// What the backend says of its limits.
@@ -141,6 +150,7 @@ impl Capabilities {
                     leases: store.leases().is_some(),
                     revisions: store.revisions().is_some(),
                     transactions: store.transactions().is_some(),
+                    directories: store.directories().is_some(),
                     disposable: backend.is_disposable(),
                     limits: backend.limits(),
                 };
@@ -153,7 +163,14 @@ impl Capabilities {
                     format!("no client within {PROBE:?}"),
                 )
             };
-            tokio::time::timeout(PROBE, probe).await.unwrap_or_else(|_| Err(late()))
+            let probe = AssertUnwindSafe(tokio::time::timeout(PROBE, probe)).catch_unwind();
+            match probe.await {
+                Ok(probed) => probed.unwrap_or_else(|_| Err(late())),
+                Err(panic) => Err(StoreError::new(
+                    crate::store::ErrorKind::Other,
+                    format!("it panicked: {}", crate::runner::panic_message(panic)),
+                )),
+            }
         })
     }
 
@@ -162,6 +179,7 @@ impl Capabilities {
             Need::Leases => (self.leases, "the store has no leases"),
             Need::Revisions => (self.revisions, "the store has no revisions"),
             Need::Transactions => (self.transactions, "the store has no transactions"),
+            Need::Directories => (self.directories, "the store has no directories"),
             Need::BinaryKeys => (self.limits.binary_keys, "the store's keys are UTF-8 only"),
             Need::Disposable => (
                 self.disposable,

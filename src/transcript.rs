@@ -20,6 +20,8 @@ pub struct Transcript {
 pub enum End {
     /// Every command was run, and nothing was left behind.
     Finished,
+    /// Every command was run, and what the scenario wrote could not be taken away again: why.
+    LeftBehind(String),
     /// The run could not go on: why.
     Broken(String),
     /// The server stopped answering: why.
@@ -342,7 +344,12 @@ impl Answer {
     /// Why nothing can be said, where the machine did not let the runner look in time.
     pub fn unseen(&self) -> Option<String> {
         let Self::Expired(expiries) = self else { return None };
-        expiries.iter().find_map(Expiry::unseen)
+        let is_wrong = expiries.iter().any(|expiry| {
+            expiry.apart_from.is_some()
+                || matches!(expiry.moment(), Moment::Early | Moment::Late | Moment::Back)
+        });
+        // One key that was seen to be wrong needs no other one to be judged.
+        if is_wrong { None } else { expiries.iter().find_map(Expiry::unseen) }
     }
 
     /// The error that the store answered, if it did.

@@ -21,8 +21,12 @@ pub enum Verdict {
     Passed,
     /// It was not run: why.
     Skipped(String),
+    /// It failed, as a list of known failures says that it does: why.
+    Known(String, Box<Mismatch>),
     /// The store answered otherwise than the contract demands.
     Failed(Box<Mismatch>),
+    /// It passed, and a list of known failures says that it does not: what to strike out.
+    Stale(String),
     /// Nothing can be said of the store: why.
     Inconclusive(String),
     /// kvspec could not do its job: why.
@@ -55,20 +59,20 @@ pub enum DiffLine {
 
 /// Judges what a scenario was seen to answer.
 pub fn judge(scenario: &Scenario, transcript: &Transcript) -> Verdict {
-    let reason = match &transcript.end {
-        End::Finished => return judge_answers(scenario, transcript),
-        End::Aborted => "interrupted before its end".into(),
-        End::Lost(reason) => format!("the server was lost: {reason}"),
-        End::Broken(reason) => match judge_answers(scenario, transcript) {
-            // What could not be cleaned up must not hide what was wrong before.
-            Verdict::Failed(mismatch) => format!(
-                "{reason}; and line {}, '{}', was answered otherwise than expected",
-                mismatch.line, mismatch.command
-            ),
-            _ => reason.clone(),
+    match &transcript.end {
+        End::Finished => judge_answers(scenario, transcript),
+        End::LeftBehind(reason) => match judge_answers(scenario, transcript) {
+            // What was wrong is why it could not be taken away, and says more.
+            Verdict::Failed(mut mismatch) => {
+                mismatch.notes.push(format!("cleaning up: {reason}"));
+                Verdict::Failed(mismatch)
+            }
+            _ => Verdict::Errored(reason.clone()),
         },
-    };
-    Verdict::Errored(reason)
+        End::Aborted => Verdict::Errored("interrupted before its end".into()),
+        End::Lost(reason) => Verdict::Errored(format!("the server was lost: {reason}")),
+        End::Broken(reason) => Verdict::Errored(reason.clone()),
+    }
 }
 
 fn judge_answers(scenario: &Scenario, transcript: &Transcript) -> Verdict {
@@ -78,10 +82,10 @@ fn judge_answers(scenario: &Scenario, transcript: &Transcript) -> Verdict {
             return Verdict::Errored(format!("the transcript does not fit the script: {error}"));
         }
     };
-    if let Some(reason) = transcript.entries.iter().find_map(|entry| entry.answer.unseen()) {
+    let Some(culprit) = replayed.culprit(&normal(&scenario.text)) else { return Verdict::Passed };
+    if let Some(reason) = transcript.entries[culprit.entry].answer.unseen() {
         return Verdict::Inconclusive(reason);
     }
-    let Some(culprit) = replayed.culprit(&normal(&scenario.text)) else { return Verdict::Passed };
     match excuse(&replayed, &culprit, transcript) {
         Some(reason) => Verdict::Inconclusive(reason),
         None => Verdict::Failed(Box::new(mismatch(scenario, transcript, replayed, culprit))),

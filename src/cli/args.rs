@@ -1,14 +1,15 @@
 //! What the command line may say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
-use super::{Problem, said};
-use crate::builtin;
+use super::{Problem, backends, said};
 use crate::harness::REQUIRE_SERVER;
+use crate::known::KnownFailures;
 use crate::plan::Filter;
 use crate::scenario::words::Span;
 use crate::scenario::{self, Scenario};
@@ -73,9 +74,15 @@ Example:
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// The backends to run against, separated by commas; all of them where it is not given.
-    #[arg(long, value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(builtin::NAMES))]
+    /// The backends to run against, separated by commas; memory and etcd where it is not given.
+    #[arg(long, value_delimiter = ',', value_parser = backends::name)]
     pub backend: Vec<String>,
+    /// A list of known failures: of one backend, or of all.
+    #[arg(long, value_name = "[BACKEND=]FILE")]
+    pub known_failures: Vec<String>,
+    /// A list of scenarios that fail only sometimes, written likewise.
+    #[arg(long, value_name = "[BACKEND=]FILE")]
+    pub known_flaky: Vec<String>,
     /// How many cases run side by side; by default as many as fit the store's clock.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -105,6 +112,41 @@ pub(super) struct ListArgs {
     #[arg(long)]
     pub clauses: bool,
 }
+
+impl RunArgs {
+    /// The backends to run against.
+    pub fn backends(&self) -> Vec<String> {
+        if self.backend.is_empty() {
+            BACKENDS.map(String::from).into()
+        } else {
+            self.backend.clone()
+        }
+    }
+
+    /// The lists of known failures, each with its backend; one whose pattern matches nothing is refused.
+    pub fn known(&self) -> Result<Vec<(Option<String>, KnownFailures)>, Problem> {
+        let suite = self.choice.suite()?;
+        let sure = self.known_failures.iter().map(|spec| (spec, false));
+        let flaky = self.known_flaky.iter().map(|spec| (spec, true));
+        let read = |(spec, is_flaky): (&String, bool)| {
+            let (backend, file) = match spec.split_once('=') {
+                Some((backend, file)) => (Some(backends::name(backend).map_err(said)?), file),
+                None => (None, spec.as_str()),
+            };
+            let list = KnownFailures::from_file(Path::new(file)).map_err(said)?;
+            list.check(&suite).map_err(said)?;
+            Ok((backend, if is_flaky { list.flaky() } else { list }))
+        };
+        sure.chain(flaky).map(read).collect()
+    }
+}
+
+/// The backends that are run against where none is named.
+const BACKENDS: [&str; if cfg!(feature = "etcd") { 2 } else { 1 }] = [
+    "memory",
+    #[cfg(feature = "etcd")]
+    "etcd",
+];
 
 #[derive(Debug, Group)]
 pub(super) struct SelfCheckArgs {
@@ -140,15 +182,19 @@ impl ChoiceArgs {
         !self.filter.is_empty() || !self.skip.is_empty()
     }
 
+    /// Every scenario that there is to choose from.
+    pub fn suite(&self) -> Result<Vec<Scenario>, Problem> {
+        match &self.scenarios {
+            Some(folder) => scenario::from_dir(folder).map_err(said),
+            None => scenario::embedded().map_err(said),
+        }
+    }
+
     /// The scenarios that are wanted.
-    pub fn choose(&self) -> Result<Vec<std::sync::Arc<Scenario>>, Problem> {
-        let scenarios = match &self.scenarios {
-            Some(folder) => scenario::from_dir(folder),
-            None => scenario::embedded(),
-        };
+    pub fn choose(&self) -> Result<Vec<Arc<Scenario>>, Problem> {
         let filter =
             Filter { patterns: self.filter.clone(), exact: self.exact, skip: self.skip.clone() };
-        filter.choose(scenarios.map_err(said)?).map_err(said)
+        filter.choose(self.suite()?).map_err(said)
     }
 }
 
@@ -182,6 +228,9 @@ pub(super) struct ServerArgs {
     /// The ways to come by a server that may be tried.
     #[arg(long, value_name = "auto|endpoints|container|process", default_value_t = ServerChoice::Auto, hide_default_value = true)]
     pub server: ServerChoice,
+    /// The server's history is nobody's: scenarios that compact it may run [env: KVSPEC_DISPOSABLE]
+    #[arg(long)]
+    pub disposable: bool,
     /// The authority that signed the server's certificate, a PEM file [env: ETCDCTL_CACERT]
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
@@ -202,6 +251,7 @@ impl ServerArgs {
     pub fn options(&self) -> Result<ServerOptions, Problem> {
         let mut options = ServerOptions::from_env().map_err(said)?;
         options.choice = self.server;
+        options.disposable |= self.disposable;
         if let Some(list) = &self.endpoints {
             options.access.endpoints =
                 endpoints(list).map_err(|error| said(format!("--endpoints: {error}")))?;
@@ -238,6 +288,9 @@ impl ServerArgs {
         flag("cert", path(&self.cert));
         flag("key", path(&self.key));
         flag("user", self.user.clone());
+        if self.disposable {
+            typed.push_str(" --disposable");
+        }
         typed
     }
 }

@@ -1,6 +1,7 @@
 //! The `kvspec` command: arguments, and what its exit codes mean.
 
 mod args;
+mod backends;
 mod list;
 #[cfg(feature = "etcd")]
 mod record;

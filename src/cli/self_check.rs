@@ -101,7 +101,12 @@ impl Shown<'_> {
     /// The failure as the mutant's author would read it.
     fn failure(&self, mutant: &Mutant, kill: &Kill) -> String {
         let Some(scenario) = self.scenario(kill) else { return String::new() };
-        let case = Case { backend: mutant.name.into(), scenario: scenario.clone(), skip: None };
+        let case = Case {
+            backend: mutant.name.into(),
+            scenario: scenario.clone(),
+            skip: None,
+            known: None,
+        };
         let verdict = Verdict::Failed(kill.mismatch.clone());
         let outcome = Outcome { case, verdict, transcript: None, took: Duration::ZERO };
         let rerun = format!(
@@ -117,7 +122,9 @@ impl Shown<'_> {
             let text = format!("{name} survived: no scenario of clause {clause} fails on it");
             writeln!(out, "{}", self.paint.loud(text))?;
         }
-        for name in &self.matrix.idle {
+        // With only some of the mutants, most scenarios have nothing to notice.
+        let is_whole = self.args.mutant.is_empty();
+        for name in self.matrix.idle.iter().filter(|_| is_whole) {
             let text = format!(
                 "{name} is idle: it fails on no mutant, so it has no teeth or a mutant is missing"
             );

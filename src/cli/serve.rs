@@ -67,6 +67,9 @@ fn spawn(args: &ServeArgs, server: &Server) -> Result<Child, Problem> {
         command.env_remove(name);
     }
     command.envs(environment(server.access()));
+    if server.is_ours() {
+        command.env("KVSPEC_DISPOSABLE", "1");
+    }
     command
         .spawn()
         .map_err(|error| said(format!("{} could not be started: {error}", program.display())))

@@ -15,8 +15,11 @@ pub fn describe(outcome: &Outcome, rerun: &str, paint: Paint) -> String {
     let scenario = &outcome.case.scenario;
     let mut text = format!("  {}\n", paint.head(&scenario.law));
     match &outcome.verdict {
-        Verdict::Passed | Verdict::Skipped(_) => return String::new(),
+        Verdict::Passed | Verdict::Skipped(_) | Verdict::Known(..) => return String::new(),
         Verdict::Failed(mismatch) => text.push_str(&difference(scenario, mismatch, paint)),
+        Verdict::Stale(reason) => {
+            text.push_str(&format!("  at {}\n  it passed: {reason}\n", scenario.path.display()));
+        }
         Verdict::Inconclusive(reason) => {
             text.push_str(&format!(
                 "  at {}\n  nothing can be said: {reason}\n",

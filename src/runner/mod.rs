@@ -3,6 +3,7 @@
 mod abort;
 mod cleanup;
 mod clients;
+mod directory;
 mod expiry;
 mod fill;
 mod keys;
@@ -95,7 +96,8 @@ fn run_in(
     // Taken down inside the runtime, which what it is made of may need.
     let taken_down = guarded(runtime, async { drop(instance) });
     if let (End::Finished, Err(panic)) = (&transcript.end, taken_down) {
-        transcript.end = broken(format!("{name} panicked while it was taken down: {panic}"));
+        let reason = format!("{name} panicked while it was taken down: {panic}");
+        transcript.end = End::LeftBehind(reason);
     }
     transcript
 }
@@ -149,7 +151,8 @@ fn guarded<T>(runtime: &Runtime, future: impl Future<Output = T>) -> Result<T, S
     runtime.block_on(AssertUnwindSafe(future).catch_unwind()).map_err(panic_message)
 }
 
-fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
+/// What a panic said.
+pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "without a message".into())
@@ -228,15 +231,22 @@ impl Recorder<'_> {
             let limit = cleaning_time(&self.settings.abort);
             cleaned = told(guarded(self.runtime, self.session.clean_up(limit)));
         }
-        // What could not be taken away from a server that is gone is told as its loss, and not by every case.
-        if let (End::Finished, Err(_)) = (&end, &cleaned) {
-            end = self.lost().unwrap_or(end);
+        if let (End::Finished, Err(reason)) = (&end, &cleaned) {
+            end = self.uncleaned(reason.clone());
         }
         let closed = told(guarded(self.runtime, async move { self.session.close().await }).map(Ok));
-        if let (End::Finished, Err(reason)) = (&end, cleaned.and(closed)) {
-            end = End::Broken(reason);
+        if let (End::Finished, Err(reason)) = (&end, closed) {
+            end = End::LeftBehind(reason);
         }
         Transcript { entries: self.entries, end }
+    }
+
+    /// How a run ended whose traces could not be taken away: mostly because the server is gone.
+    fn uncleaned(&self, reason: String) -> End {
+        if self.settings.abort.is_thrown() {
+            return End::Aborted;
+        }
+        self.lost().unwrap_or(End::LeftBehind(reason))
     }
 }
 

@@ -8,9 +8,8 @@ use kvspec::backend::memory::MemoryStore;
 use kvspec::store::{Result, Store};
 use kvspec::transcript::End;
 use kvspec::verdict::Verdict;
-use rstest::rstest;
 
-use super::stage::{Right, Run, Stage, Twist, is_fence};
+use super::stage::{Right, Run, Stage, Twist, is_fence, side_by_side};
 
 /// What hangs when the run is ended.
 #[derive(Default)]
@@ -89,42 +88,48 @@ fn aborted(stage: &Stage, script: &str) -> (Run, Duration) {
     (run, ended.saturating_duration_since(thrown))
 }
 
-#[rstest]
-#[case::waiting(Stuck::default(), "wait 1h")]
-#[case::expiring(Stuck::default(), "update m v ttl=1h\nexpire m")]
-#[case::surviving(Stuck::default(), "update m v ttl=1h\nupdate m v\nsurvive m")]
-#[case::a_watch(Stuck::default(), "watch k as=w\nnext w\nnext w")]
-#[case::a_call(Stuck { read: true, ..Stuck::default() }, "read k")]
-#[case::a_fence(Stuck { fence: true, ..Stuck::default() }, "watch k as=w\nevents w")]
-#[case::a_fill(Stuck::default(), "fill k count=9999 writers=1")]
-#[case::a_fill_beside(Stuck::default(), "fill k count=9999 writers=1 as=f\nwait 1h\njoin f")]
-#[case::a_ping(Stuck { ping: true, ..Stuck::default() }, "read k")]
-#[case::a_close(Stuck { close: true, ..Stuck::default() }, "wait 1h\nclose")]
-fn a_case_ends_at_once_and_cleans_up(#[case] stuck: Stuck, #[case] commands: &str) {
-    let stage = Stage::wall(stuck);
-    let script = format!("update k v\nlease a ttl=1h\nupdate l v lease=a\n{commands}\n---\nok\n");
-    let (run, took) = aborted(&stage, &script);
-    assert_eq!(run.transcript.end, End::Aborted);
-    assert_eq!(run.verdict, Verdict::Errored("interrupted before its end".into()));
-    assert!(took < Duration::from_millis(1800), "{took:?}");
-    assert_eq!(stage.left(), []);
-    assert_eq!(stage.leases_left(), [0; 0]);
+#[test]
+fn a_case_ends_at_once_and_cleans_up() {
+    let table = [
+        (Stuck::default(), "wait 1h"),
+        (Stuck::default(), "update m v ttl=1h\nexpire m"),
+        (Stuck::default(), "update m v ttl=1h\nupdate m v\nsurvive m"),
+        (Stuck::default(), "watch k as=w\nnext w\nnext w"),
+        (Stuck::default(), "fill k count=9999 writers=1"),
+        (Stuck::default(), "fill k count=9999 writers=1 as=f\nwait 1h\njoin f"),
+        (Stuck { read: true, ..Stuck::default() }, "read k"),
+        (Stuck { fence: true, ..Stuck::default() }, "watch k as=w\nevents w"),
+        (Stuck { ping: true, ..Stuck::default() }, "read k"),
+        (Stuck { close: true, ..Stuck::default() }, "wait 1h\nclose"),
+    ];
+    side_by_side(table, |(stuck, commands)| {
+        let stage = Stage::wall(stuck);
+        let script =
+            format!("update k v\nlease a ttl=1h\nupdate l v lease=a\n{commands}\n---\nok\n");
+        let (run, took) = aborted(&stage, &script);
+        assert_eq!(run.transcript.end, End::Aborted, "{commands}");
+        assert_eq!(run.verdict, Verdict::Errored("interrupted before its end".into()));
+        assert!(took < Duration::from_millis(1800), "{commands}: {took:?}");
+        assert_eq!(stage.left(), [], "{commands}");
+        assert_eq!(stage.leases_left(), [0; 0], "{commands}");
+    });
 }
 
-#[rstest]
-#[case::instance(Stuck { instance: true, ..Stuck::default() }, 0)]
-#[case::open(Stuck { open: true, ..Stuck::default() }, 0)]
-#[case::delete(Stuck { delete: true, ..Stuck::default() }, 1)]
-#[case::delete_and_close(Stuck { delete: true, close: true, ..Stuck::default() }, 1)]
-fn a_case_ends_soon_also_where_nothing_can_be_cleaned_up(
-    #[case] stuck: Stuck,
-    #[case] left: usize,
-) {
-    let stage = Stage::wall(stuck);
-    let (run, took) = aborted(&stage, "update k v\nwait 1h\n---\nok\n");
-    assert_eq!(run.transcript.end, End::Aborted);
-    assert!(took < Duration::from_millis(1900), "{took:?}");
-    assert_eq!(stage.left().len(), left);
+#[test]
+fn a_case_ends_soon_also_where_nothing_can_be_cleaned_up() {
+    let table = [
+        (Stuck { instance: true, ..Stuck::default() }, 0),
+        (Stuck { open: true, ..Stuck::default() }, 0),
+        (Stuck { delete: true, ..Stuck::default() }, 1),
+        (Stuck { delete: true, close: true, ..Stuck::default() }, 1),
+    ];
+    side_by_side(table, |(stuck, left)| {
+        let stage = Stage::wall(stuck);
+        let (run, took) = aborted(&stage, "update k v\nwait 1h\n---\nok\n");
+        assert_eq!(run.transcript.end, End::Aborted);
+        assert!(took < Duration::from_millis(1900), "{took:?}");
+        assert_eq!(stage.left().len(), left);
+    });
 }
 
 #[test]

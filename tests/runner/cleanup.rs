@@ -196,9 +196,9 @@ fn an_error_about_a_key_that_is_gone_already_is_no_trouble() {
 fn what_was_wrong_before_is_told_beside_what_is_left() {
     let run =
         Stage::new(Removal::Ignored).run("update k1 v\ndelete k1\nread k1\n---\nread k1: (none)\n");
-    let reason = run.errored();
-    assert!(reason.contains("1 key is left"), "{reason}");
-    assert!(reason.contains("line 4, 'read k1', was answered otherwise than expected"), "{reason}");
+    run.fails_at(4);
+    let notes = &run.mismatch().notes;
+    assert!(notes[0].starts_with("cleaning up: 1 key is left"), "{notes:?}");
 }
 
 /// A store that takes the empty key.
@@ -282,6 +282,6 @@ fn a_store_that_panics_when_it_is_taken_down_crashes_nothing() {
     let backend = CollapsingBackend(stage.clone());
     let transcript = runner::run(&scenario, &backend, &Settings::default());
     let told = "collapsing panicked while it was taken down: a bug in drop";
-    assert_eq!(transcript.end, End::Broken(told.into()));
+    assert_eq!(transcript.end, End::LeftBehind(told.into()));
     assert_eq!(stage.left(), []);
 }

@@ -104,7 +104,7 @@ impl Twist for Right {}
 /// A backend of twisted stores. Its keys outlive every case, so that a test can look at what a case left.
 #[derive(Clone)]
 pub struct Stage {
-    twist: Arc<dyn Twist>,
+    pub twist: Arc<dyn Twist>,
     pub keys: Arc<MemoryStore>,
     pub clock: Clock,
     pub lag: Duration,
@@ -375,4 +375,13 @@ fn bare(event: WatchEvent) -> WatchEvent {
 /// Whether a key is one of the runner's fences.
 pub fn is_fence(key: &[u8]) -> bool {
     key.windows(7).any(|window| window == b"~fence-")
+}
+
+/// Checks every case of a table in a thread of its own, since on the wall's clock they mostly wait.
+pub fn side_by_side<T: Send>(cases: impl IntoIterator<Item = T>, check: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| check(case));
+        }
+    });
 }

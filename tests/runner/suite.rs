@@ -1,1 +1,349 @@
-//! To do.
+//! The whole run: what is chosen, what runs beside what, and what ends it early.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use kvspec::backend::memory::MemoryStore;
+use kvspec::event::{RunEvent, Summary};
+use kvspec::plan::{Filter, FilterError, Plan};
+use kvspec::runner::Settings;
+use kvspec::scenario::{self, Scenario};
+use kvspec::store::{ErrorKind, Result, Store, StoreError};
+use kvspec::suite;
+use kvspec::target::{Target, Unavailable};
+use rstest::rstest;
+
+use super::stage::{Right, Stage, Twist};
+
+fn named(name: &str, script: &str) -> Arc<Scenario> {
+    let text = format!("# A law.\n{script}");
+    let scenario = Scenario::parse(name.as_ref(), format!("{name}.kv").into(), text);
+    Arc::new(scenario.expect("the script is well-formed"))
+}
+
+fn planned(targets: Vec<Target>, scenarios: &[Arc<Scenario>]) -> Plan {
+    let mut plan = Plan::new(targets, scenarios);
+    plan.open();
+    plan
+}
+
+/// Runs a plan, and tells what was begun, in that order.
+fn run(plan: &Plan, jobs: Option<usize>, settings: &Settings) -> (Summary, Vec<String>) {
+    let mut begun = Vec::new();
+    let summary = suite::run(plan, settings, jobs, &mut |event| {
+        if let RunEvent::CaseStarted { case } = event {
+            begun.push(case.scenario.name.clone());
+        }
+        Ok(())
+    });
+    (summary.expect("nobody fails to listen"), begun)
+}
+
+/// Counts the cases that are under way, and whether an exclusive one was ever beside another.
+#[derive(Clone, Default)]
+struct Crowd(Arc<Mutex<Counts>>);
+
+#[derive(Default)]
+struct Counts {
+    now: usize,
+    most: usize,
+    alone: usize,
+    disturbed: usize,
+}
+
+#[async_trait]
+impl Twist for Crowd {
+    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
+        let is_alone = key.ends_with(b"alone");
+        {
+            let mut counts = self.0.lock().unwrap();
+            counts.now += 1;
+            counts.alone += usize::from(is_alone);
+            counts.most = counts.most.max(counts.now);
+            counts.disturbed += usize::from(counts.alone > 0 && counts.now > 1);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        {
+            let mut counts = self.0.lock().unwrap();
+            counts.now -= 1;
+            counts.alone -= usize::from(is_alone);
+        }
+        store.update(key, value).await
+    }
+}
+
+fn crowd() -> Vec<Arc<Scenario>> {
+    let mut all: Vec<_> =
+        (0..12).map(|number| named(&format!("shared-{number}"), "update k v\n---\nok\n")).collect();
+    for number in 0..3 {
+        let script = "# exclusive: it counts all keys\nupdate alone v\n---\nok\n";
+        all.insert(number * 4, named(&format!("alone-{number}"), script));
+    }
+    all
+}
+
+#[rstest]
+#[case::one(1)]
+#[case::four(4)]
+#[case::many(64)]
+fn an_exclusive_case_has_a_shared_store_alone_and_jobs_are_kept(#[case] jobs: usize) {
+    let crowd_twist = Crowd::default();
+    let plan = planned(vec![Target::new(Stage::wall(crowd_twist.clone()))], &crowd());
+    let (summary, begun) = run(&plan, Some(jobs), &Settings::default());
+    let counts = crowd_twist.0.lock().unwrap();
+    assert_eq!(counts.disturbed, 0);
+    assert!(counts.most <= jobs, "{} beside each other", counts.most);
+    assert!(jobs == 1 || counts.most > 1, "nothing ran side by side");
+    assert_eq!((summary.tallies[0].1.passed, begun.len()), (15, 15));
+}
+
+#[test]
+fn the_longest_waits_come_first() {
+    let scenarios = [
+        named("short", "wait 10ms\n---\nok\n"),
+        named("none", "read k\n---\n(none)\n"),
+        named("long", "update k v ttl=1h\n---\nok\n"),
+        named("middle", "lease a ttl=2s\nwait 1s\n---\nok\n"),
+    ];
+    let plan = planned(vec![Target::new(Stage::new(Right))], &scenarios);
+    let (_, begun) = run(&plan, Some(1), &Settings::default());
+    assert_eq!(begun, ["long", "middle", "short", "none"]);
+}
+
+/// One kind of trouble for each key.
+struct Troubles;
+
+#[async_trait]
+impl Twist for Troubles {
+    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
+        if key.ends_with(b"panic") {
+            panic!("a bug in the store");
+        }
+        store.update(key, value).await
+    }
+
+    async fn update_with_ttl(
+        &self,
+        store: &MemoryStore,
+        key: &[u8],
+        value: &[u8],
+        ttl: Duration,
+    ) -> Result<Duration> {
+        store.update_with_ttl(key, value, ttl).await
+    }
+
+    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        if key.ends_with(b"slow") {
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+        store.read(key).await
+    }
+
+    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
+        if key.ends_with(b"stuck") { Ok(()) } else { store.delete(key).await }
+    }
+}
+
+#[test]
+fn every_verdict_is_counted_once_and_only_passing_passes() {
+    let scenarios = [
+        named("good", "update k v\n---\nok\n"),
+        named("wrong", "read k\n---\nv\n"),
+        named("panics", "update panic v\n---\nok\n"),
+        named("unclear", "update slow v ttl=3s\nexpire slow\n---\nslow expired on time\n"),
+        named("left", "update stuck v\n---\nok\n"),
+        named("left-and-wrong", "update stuck v\nread stuck\n---\nread stuck: w\n"),
+        named("needs-more", "# needs: revisions\nread k\n---\n(none)\n"),
+    ];
+    let plan = planned(vec![Target::new(Stage::new(Troubles))], &scenarios);
+    let (summary, _) = run(&plan, None, &Settings::default());
+    let (name, tally) = &summary.tallies[0];
+    assert_eq!(name, "stage");
+    assert_eq!((tally.passed, tally.failed, tally.inconclusive, tally.errored), (1, 3, 1, 1));
+    assert_eq!(
+        tally.skipped.iter().collect::<Vec<_>>(),
+        [(&"the store has no revisions".to_string(), &1)]
+    );
+    assert!(summary.has_failed() && summary.is_unjudged());
+    assert_eq!(summary.ended_early, None);
+}
+
+/// A server that goes away after so many reads.
+struct GoesAway(AtomicUsize, usize);
+
+#[async_trait]
+impl Twist for GoesAway {
+    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        if self.0.fetch_add(1, Ordering::SeqCst) >= self.1 {
+            return Err(StoreError::new(ErrorKind::Unavailable, "connection refused"));
+        }
+        store.read(key).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        if self.0.load(Ordering::SeqCst) > self.1 {
+            return Err(StoreError::new(ErrorKind::Unavailable, "nobody listens"));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_lost_server_ends_the_run_and_is_told_once() {
+    let scenarios: Vec<_> = (0..30)
+        .map(|number| {
+            named(&format!("case-{number:02}"), "read k\nwait 1ms\n---\nread k: (none)\n")
+        })
+        .collect();
+    let stage = Stage { name: "gone", ..Stage::wall(GoesAway(AtomicUsize::new(0), 3)) };
+    let targets = vec![Target::new(stage), Target::new(Stage::new(Right))];
+    let settings = Settings::default();
+    let (summary, begun) = run(&planned(targets, &scenarios), Some(1), &settings);
+    assert_eq!(summary.ended_early.as_deref(), Some("gone was lost: nobody listens"));
+    let (_, tally) = &summary.tallies[0];
+    assert_eq!((tally.passed, tally.failed, tally.errored), (3, 0, 1), "{tally:?}");
+    assert_eq!(tally.skipped.values().sum::<usize>(), 26, "the others were not run");
+    assert_eq!(begun.len(), 4, "{begun:?}");
+    assert_eq!(summary.tallies[1].1.skipped.values().sum::<usize>(), 30);
+    assert!(summary.is_unjudged(), "a run that ended early says nothing");
+}
+
+#[test]
+fn an_unavailable_answer_of_a_server_that_is_there_is_judged() {
+    struct Moody;
+    #[async_trait]
+    impl Twist for Moody {
+        async fn read(&self, _: &MemoryStore, _: &[u8]) -> Result<Option<Vec<u8>>> {
+            Err(ErrorKind::Unavailable.into())
+        }
+    }
+    let run = Stage::new(Moody).run("read k\nlist k\n---\nread k: (none)\nlist k: (no keys)\n");
+    run.fails_at(2);
+    assert_eq!(run.transcript.entries.len(), 2, "the script went on");
+}
+
+#[test]
+fn an_interrupted_run_ends_soon_and_says_so() {
+    let scenarios: Vec<_> =
+        (0..20).map(|number| named(&format!("case-{number}"), "wait 1h\n---\nok\n")).collect();
+    let plan = planned(vec![Target::new(Stage::wall(Right))], &scenarios);
+    let settings = Settings::default();
+    let abort = settings.abort.clone();
+    let thrower = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        abort.throw();
+    });
+    let started = Instant::now();
+    let (summary, begun) = run(&plan, Some(5), &settings);
+    thrower.join().unwrap();
+    assert!(started.elapsed() < Duration::from_secs(2));
+    assert_eq!(summary.ended_early.as_deref(), Some("interrupted"));
+    let (_, tally) = &summary.tallies[0];
+    assert_eq!((tally.errored, begun.len()), (5, 5));
+    assert_eq!(tally.skipped.values().sum::<usize>(), 15);
+}
+
+#[test]
+fn a_listener_that_fails_ends_the_run() {
+    let scenarios: Vec<_> =
+        (0..20).map(|number| named(&format!("case-{number}"), "wait 1h\n---\nok\n")).collect();
+    let plan = planned(vec![Target::new(Stage::wall(Right))], &scenarios);
+    let started = Instant::now();
+    let ended = suite::run(&plan, &Settings::default(), Some(4), &mut |event| match event {
+        RunEvent::CaseStarted { .. } => Err(std::io::ErrorKind::BrokenPipe.into()),
+        _ => Ok(()),
+    });
+    assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_target_that_is_not_there_is_skipped_with_its_reason() {
+    let gone = Target::opened_by("absent", || {
+        Err(Unavailable { reason: "nobody is home".into(), story: "none".into(), is_named: false })
+    });
+    let plan = planned(vec![gone], &[named("a", "read k\n---\n(none)\n")]);
+    let (summary, begun) = run(&plan, None, &Settings::default());
+    assert_eq!(summary.tallies[0].1.skipped.iter().next().unwrap(), (&"nobody is home".into(), &1));
+    assert!(begun.is_empty() && !summary.is_unjudged() && !summary.has_failed());
+}
+
+#[test]
+fn a_store_that_panics_when_it_is_first_asked_is_a_target_that_is_not_there() {
+    struct Panics;
+    #[async_trait]
+    impl Twist for Panics {
+        async fn open(&self) -> Result<()> {
+            panic!("a bug in open");
+        }
+    }
+    let target = Target::new(Stage::new(Panics));
+    let unavailable = target.ready().err().expect("it cannot be opened");
+    assert!(unavailable.reason.contains("a bug in open"), "{unavailable:?}");
+    assert!(unavailable.is_named, "nobody may take it for a green run");
+}
+
+fn chosen(filter: Filter) -> std::result::Result<Vec<String>, FilterError> {
+    let scenarios = scenario::embedded().expect("the embedded suite is well-formed");
+    Ok(filter.choose(scenarios)?.iter().map(|one| one.name.clone()).collect())
+}
+
+fn filter(patterns: &[&str], skip: &[&str], exact: bool) -> Filter {
+    let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    Filter { patterns: owned(patterns), skip: owned(skip), exact }
+}
+
+const NAME: &str = "core/watch/two-updates-one-key";
+
+#[rstest]
+#[case::whole_name(&[NAME], &[], false)]
+#[case::part(&["two-updates"], &[], false)]
+#[case::as_cargo_test_shows_it(&["core::watch::two-updates-one-key"], &[], true)]
+#[case::exact(&[NAME], &[], true)]
+#[case::minus_another(&["two-updates", "core/watch/two-clients"], &["two-clients"], false)]
+#[case::minus_in_the_other_form(&["two-updates", "core/watch/two-clients"], &["watch::two-clients"], false)]
+#[case::twice(&["two-updates", NAME], &[], false)]
+fn a_pattern_chooses_by_any_form_of_the_name(
+    #[case] patterns: &[&str],
+    #[case] skip: &[&str],
+    #[case] exact: bool,
+) {
+    assert_eq!(chosen(filter(patterns, skip, exact)).unwrap(), [NAME]);
+}
+
+#[rstest]
+#[case::unknown(&["two-updates", "nonsense"], false, "nonsense")]
+#[case::a_part_where_the_whole_is_meant(&["two-updates"], true, "two-updates")]
+fn a_pattern_that_matches_nothing_is_named(
+    #[case] patterns: &[&str],
+    #[case] exact: bool,
+    #[case] named: &str,
+) {
+    let error = chosen(filter(patterns, &[], exact)).unwrap_err();
+    assert_eq!(error, FilterError::Pattern(named.into()));
+    assert!(error.to_string().contains(&format!("'{named}'")), "{error}");
+}
+
+#[test]
+fn a_filter_that_leaves_nothing_is_an_error() {
+    let error = chosen(filter(&["two-updates"], &["core"], false)).unwrap_err();
+    assert_eq!(error, FilterError::Nothing);
+}
+
+#[test]
+fn without_a_filter_all_are_chosen_in_the_order_of_their_names() {
+    let all = chosen(Filter::default()).unwrap();
+    assert!(all.is_sorted());
+    assert_eq!(all.len(), scenario::embedded().unwrap().len());
+}
+
+#[test]
+fn a_case_is_named_as_cargo_test_names_it() {
+    let plan = planned(
+        vec![Target::new(Stage::new(Right))],
+        &[named("core/watch/a-b", "read k\n---\nok\n")],
+    );
+    assert_eq!(plan.shares[0].cases[0].test_name(), "stage::core::watch::a-b");
+}
