@@ -34,7 +34,9 @@ impl Openers<'_> {
     pub fn target(&self, name: &str) -> Result<Target, Problem> {
         if let Some(mutant) = name.strip_prefix(MUTANT) {
             let found = mutants::all().into_iter().find(|one| one.name == mutant);
-            return found.map(|mutant| Target::new(mutant).called(name)).ok_or_else(|| said(format!("'{mutant}' is no mutant")));
+            return found
+                .map(|mutant| Target::new(mutant).called(name))
+                .ok_or_else(|| said(format!("'{mutant}' is no mutant")));
         }
         match name {
             "memory" => Ok(builtin::memory_target()),

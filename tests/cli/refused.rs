@@ -8,7 +8,7 @@ use super::{Ran, kvspec, lonely, scripts};
 #[case(&[], "Usage: kvspec")]
 #[case(&["frob"], "unrecognized subcommand 'frob'")]
 #[case(&["run", "--frob"], "unexpected argument '--frob'")]
-#[case(&["run", "--backend", "mem"], "possible values: memory, etcd")]
+#[case(&["run", "--backend", "mem"], "there are: memory, etcd")]
 #[case(&["run", "--jobs", "0"], "0 is not in 1..=65535")]
 #[case(&["run", "--deadline", "soon"], "such as 500ms or 5s")]
 #[case(&["run", "--deadline", "0s"], "a deadline of nothing")]
