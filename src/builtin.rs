@@ -6,7 +6,7 @@ use crate::target::Target;
 #[cfg(feature = "etcd")]
 pub use self::etcd::{NO_SERVER, etcd_target};
 
-/// The names that [`target`] knows.
+/// The names of the backends that kvspec brings.
 pub const NAMES: &[&str] = &[
     "memory",
     #[cfg(feature = "etcd")]
@@ -20,6 +20,8 @@ pub fn memory_target() -> Target {
 
 #[cfg(feature = "etcd")]
 mod etcd {
+    use std::sync::Arc;
+
     use tokio::runtime::Builder;
 
     use crate::backend::etcd::EtcdBackend;
@@ -32,14 +34,16 @@ mod etcd {
 
     /// etcd on whatever server `options` find, once it is first asked for; looking for one ends with `abort`.
     pub fn etcd_target(options: ServerOptions, abort: Abort) -> Target {
-        Target::opened_by("etcd", move || {
+        let starts_a_server = options.access.endpoints.is_empty();
+        let open = move || {
             let server = find(&options, &abort)?;
             let about = format!("etcd {}, {}", server.version(), server.origin());
-            let backend = std::sync::Arc::new(
-                EtcdBackend::new(server.access().clone()).disposable(server.is_ours()),
-            );
+            let is_disposable = server.is_ours() || options.disposable;
+            let backend = EtcdBackend::new(server.access().clone()).disposable(is_disposable);
+            let backend = Arc::new(backend);
             Ok(Opened { backend, about, guard: Box::new(server) })
-        })
+        };
+        Target::opened_by("etcd", open).starting_a_server(starts_a_server)
     }
 
     fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {

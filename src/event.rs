@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::plan::Case;
-use crate::transcript::Transcript;
+use crate::transcript::{End, Transcript};
 use crate::verdict::Verdict;
 
 /// Something that happened in a run.
@@ -62,6 +62,14 @@ pub struct Outcome {
     pub took: Duration,
 }
 
+impl Outcome {
+    /// Whether the case was cut off, or never begun, because the run ended early: that says nothing of the case itself.
+    pub fn is_unfinished(&self) -> bool {
+        let end = self.transcript.as_ref().map(|transcript| &transcript.end);
+        matches!(end, Some(End::Aborted | End::Lost(_)))
+    }
+}
+
 /// What became of the cases of one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
@@ -73,6 +81,8 @@ pub struct Tally {
     pub inconclusive: usize,
     /// How many kvspec itself failed at.
     pub errored: usize,
+    /// How many were cut off, or never begun, because the run ended early.
+    pub unfinished: usize,
     /// How many were skipped, by reason.
     pub skipped: BTreeMap<String, usize>,
     /// How long they took together by the wall clock.
@@ -80,9 +90,10 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Counts one more verdict.
-    pub fn add(&mut self, verdict: &Verdict) {
-        match verdict {
+    /// Counts one more case.
+    pub fn add(&mut self, outcome: &Outcome) {
+        match &outcome.verdict {
+            _ if outcome.is_unfinished() => self.unfinished += 1,
             Verdict::Passed => self.passed += 1,
             Verdict::Failed(_) => self.failed += 1,
             Verdict::Inconclusive(_) => self.inconclusive += 1,

@@ -1,7 +1,7 @@
 //! Every case a test of `cargo test`: what a backend author's `tests/conformance.rs` calls.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
 
@@ -21,6 +21,10 @@ use crate::verdict::Verdict;
 
 /// Set to anything but `0` or nothing, it makes a target that is not there a failure instead of a skip.
 pub const REQUIRE_SERVER: &str = "KVSPEC_REQUIRE_SERVER";
+
+/// Why the tests of a target are ignored that would each start a server of its own.
+const ONE_EACH: &str = "under nextest every test would start a server of its own; `kvspec serve -- cargo nextest run` \
+    starts one for all";
 
 /// Runs the suite as tests of `cargo test` and `cargo nextest`.
 ///
@@ -82,7 +86,7 @@ impl Harness {
             }
         };
         #[cfg(any(feature = "cli", feature = "etcd"))]
-        let _signals = crate::signal::Signals::listen(self.settings.abort.clone());
+        let signals = crate::signal::Signals::listen(self.settings.abort.clone()).ok();
         let trials = Arc::new(Trials::new(self.settings));
         let plan = Plan::new(self.targets, &scenarios);
         let mut tests: Vec<_> = plan
@@ -98,6 +102,10 @@ impl Harness {
         let conclusion = libtest_mimic::run(&arguments, tests);
         // Servers go with the targets; an exit would leave them.
         drop(plan);
+        #[cfg(any(feature = "cli", feature = "etcd"))]
+        if let Some(code) = signals.and_then(|signals| signals.exit_code()) {
+            return ExitCode::from(code);
+        }
         conclusion.exit_code()
     }
 
@@ -131,8 +139,17 @@ impl Trials {
     }
 
     fn trial(self: &Arc<Self>, target: Arc<Target>, case: Case) -> Trial {
+        let name = case.test_name();
+        if target.starts_a_server() && is_process_per_test() {
+            return match is_server_required() {
+                true => Trial::test(name, || Err(Failed::from(ONE_EACH))),
+                // Ignored in the listing already, so that nextest counts them as skipped and not as passed.
+                false => Trial::ignorable_test(name, || Ok(Completion::ignored_with(ONE_EACH)))
+                    .with_ignored_flag(true),
+            };
+        }
         let trials = self.clone();
-        Trial::ignorable_test(case.test_name(), move || trials.run(&target, &case))
+        Trial::ignorable_test(name, move || trials.run(&target, &case))
     }
 
     fn run(&self, target: &Target, case: &Case) -> Result<Completion, Failed> {
@@ -158,9 +175,13 @@ impl Trials {
         match &outcome.verdict {
             Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+            Verdict::Errored(reason) if outcome.is_unfinished() => {
+                // Whatever ended this one early, the others need not each wait to find out.
+                self.settings.abort.throw();
+                Err(Failed::from(reason))
+            }
             _ => {
-                let rerun =
-                    format!("cargo test --test conformance -- --exact {}", case.test_name());
+                let rerun = format!("{} --exact {}", rerun(), case.test_name());
                 Err(Failed::from(describe(&outcome, &rerun, Paint::auto(Stream::Stdout))))
             }
         }
@@ -178,6 +199,30 @@ impl Trials {
         }
         Ok(Completion::ignored_with(&unavailable.reason))
     }
+}
+
+/// Whether every test gets a process of its own.
+fn is_process_per_test() -> bool {
+    std::env::var_os("NEXTEST").is_some()
+}
+
+/// The command that runs this program's tests, up to their names.
+fn rerun() -> String {
+    let path = std::env::current_exe().unwrap_or_default();
+    let folder = path.parent().and_then(Path::file_name).unwrap_or_default();
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    match folder.to_str() {
+        Some("deps") => format!("cargo test --test {} --", unhashed(&name)),
+        Some("examples") => format!("cargo run --example {} --", unhashed(&name)),
+        _ => path.display().to_string(),
+    }
+}
+
+/// A program's name without the hash that cargo puts behind those of tests.
+fn unhashed(name: &str) -> &str {
+    let is_hash =
+        |hash: &str| hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.rsplit_once('-').filter(|(_, hash)| is_hash(hash)).map_or(name, |(name, _)| name)
 }
 
 /// Whether the environment makes a target that is not there a failure.

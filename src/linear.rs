@@ -53,7 +53,10 @@ fn stuck(history: &[Operation]) -> Option<String> {
             .filter_map(|(calls, done)| calls.get(*done).copied())
             .collect();
         // What ended before another call began must take effect before it.
-        let Some(bound) = next.iter().map(|call| call.ended).min() else { return None };
+        if next.is_empty() {
+            return None;
+        }
+        let bound = next.iter().map(|call| call.ended).min().unwrap_or_default();
         let blocked = next.iter().find(|call| call.ended == bound).copied();
         let count = done.iter().sum();
         if count >= furthest.0 {

@@ -41,12 +41,14 @@ impl Signals {
         Ok(signals)
     }
 
+    /// The number of the signal that the process was told to end by; `None` where it was not.
+    pub fn received(&self) -> Option<i32> {
+        Some(self.received.load(Ordering::Acquire)).filter(|number| *number != 0)
+    }
+
     /// The exit code of a process that was told to end: 128 and the signal's number; `None` where it was not.
     pub fn exit_code(&self) -> Option<u8> {
-        match self.received.load(Ordering::Acquire) {
-            0 => None,
-            number => u8::try_from(128 + number).ok(),
-        }
+        self.received().and_then(|number| u8::try_from(128 + number).ok())
     }
 }
 

@@ -64,9 +64,12 @@ fn run_share(
     let mut told = |news: News| match news {
         News::Started(case) => listener(RunEvent::CaseStarted { case: &case }),
         News::Finished(outcome) => {
-            tally.add(&outcome.verdict);
+            tally.add(&outcome);
             if let Some(reason) = lost(&outcome) {
-                ended_early.get_or_insert_with(|| format!("{name} was lost: {reason}"));
+                let first = &outcome.case.scenario.name;
+                ended_early.get_or_insert_with(|| {
+                    format!("{name} was lost, which {first} noticed first: {reason}")
+                });
             }
             listener(RunEvent::CaseFinished { outcome: &outcome })
         }

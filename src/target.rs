@@ -18,6 +18,7 @@ const PROBE: Duration = Duration::from_secs(30);
 /// A backend under test, opened when it is first asked for and taken down when dropped.
 pub struct Target {
     name: String,
+    starts_a_server: bool,
     open: Box<dyn Fn() -> Result<Opened, Unavailable> + Send + Sync>,
     ready: OnceLock<Result<Ready, Unavailable>>,
 }
@@ -73,7 +74,18 @@ impl Target {
         name: impl Into<String>,
         open: impl Fn() -> Result<Opened, Unavailable> + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), open: Box::new(open), ready: OnceLock::new() }
+        let (name, open) = (name.into(), Box::new(open));
+        Self { name, starts_a_server: false, open, ready: OnceLock::new() }
+    }
+
+    /// Says that opening the target starts a server, which is too much to do for every single test.
+    pub fn starting_a_server(self, starts_a_server: bool) -> Self {
+        Self { starts_a_server, ..self }
+    }
+
+    /// Whether opening the target starts a server.
+    pub fn starts_a_server(&self) -> bool {
+        self.starts_a_server
     }
 
     /// The backend's name, known before anything is opened.
@@ -112,6 +124,8 @@ pub struct Capabilities {
     pub revisions: bool,
     /// Whether there are [`Transactions`](crate::store::Transactions).
     pub transactions: bool,
+    /// Whether there are [`Directories`](crate::store::Directories).
+    pub directories: bool,
     /// Whether the history may be compacted.
     pub disposable: bool,
     /// What the backend says of its limits.
@@ -131,6 +145,7 @@ impl Capabilities {
                     leases: store.leases().is_some(),
                     revisions: store.revisions().is_some(),
                     transactions: store.transactions().is_some(),
+                    directories: store.directories().is_some(),
                     disposable: backend.is_disposable(),
                     limits: backend.limits(),
                 };
@@ -159,6 +174,7 @@ impl Capabilities {
             Need::Leases => (self.leases, "the store has no leases"),
             Need::Revisions => (self.revisions, "the store has no revisions"),
             Need::Transactions => (self.transactions, "the store has no transactions"),
+            Need::Directories => (self.directories, "the store has no directories"),
             Need::BinaryKeys => (self.limits.binary_keys, "the store's keys are UTF-8 only"),
             Need::Disposable => (
                 self.disposable,

@@ -6,7 +6,12 @@ use crate::store::{Limits, Result, Store};
 
 #[cfg(feature = "etcd")]
 pub mod etcd;
+mod fresh;
 pub mod memory;
+mod shared;
+
+pub use fresh::Fresh;
+pub use shared::Shared;
 
 /// Opens stores of one kind, and says what the trait cannot say of them.
 #[async_trait]

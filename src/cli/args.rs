@@ -8,6 +8,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
 use super::{Problem, said};
 use crate::builtin;
+use crate::harness::REQUIRE_SERVER;
 use crate::plan::Filter;
 use crate::scenario::words::Span;
 use crate::scenario::{self, Scenario};
@@ -31,8 +32,8 @@ Examples:
 Exit codes: 0 all passed or skipped as allowed, 1 a failure, 2 could not judge."
 )]
 pub(super) struct Args {
-    /// When to use colour.
-    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    /// When to use colour; auto: on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub color: Color,
     #[command(subcommand)]
     pub job: Job,
@@ -40,7 +41,6 @@ pub(super) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Color {
-    /// On a terminal that shows it, unless NO_COLOR is set.
     Auto,
     Always,
     Never,
@@ -76,18 +76,18 @@ pub(super) struct RunArgs {
     /// The backends to run against, separated by commas; all of them where it is not given.
     #[arg(long, value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(builtin::NAMES))]
     pub backend: Vec<String>,
+    /// How many cases run side by side; by default as many as fit the store's clock.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    /// How long one call of a store may take, such as 500ms or 10s.
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = deadline)]
+    pub deadline: Duration,
+    /// Fail where no server is found, instead of skipping its cases.
+    #[arg(long, env = REQUIRE_SERVER, hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub require_server: bool,
     #[cfg(feature = "etcd")]
     #[command(flatten)]
     pub server: ServerArgs,
-    /// How many cases run side by side; by default as many as fit the store's clock.
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
-    pub jobs: Option<u16>,
-    /// How long one call of a store may take, such as 500ms or 10s.
-    #[arg(long, default_value = "10s", value_parser = deadline)]
-    pub deadline: Duration,
-    /// Fail where no server is found, instead of skipping its cases.
-    #[arg(long, env = "KVSPEC_REQUIRE_SERVER", value_parser = FalseyValueParser::new())]
-    pub require_server: bool,
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {
@@ -182,6 +182,9 @@ pub(super) struct ServerArgs {
     /// The ways to come by a server that may be tried.
     #[arg(long, value_name = "auto|endpoints|container|process", default_value_t = ServerChoice::Auto, hide_default_value = true)]
     pub server: ServerChoice,
+    /// The server's history is nobody's: scenarios that compact it may run [env: KVSPEC_DISPOSABLE]
+    #[arg(long)]
+    pub disposable: bool,
     /// The authority that signed the server's certificate, a PEM file [env: ETCDCTL_CACERT]
     #[arg(long, value_name = "FILE")]
     pub cacert: Option<PathBuf>,
@@ -202,6 +205,7 @@ impl ServerArgs {
     pub fn options(&self) -> Result<ServerOptions, Problem> {
         let mut options = ServerOptions::from_env().map_err(said)?;
         options.choice = self.server;
+        options.disposable |= self.disposable;
         if let Some(list) = &self.endpoints {
             options.access.endpoints =
                 endpoints(list).map_err(|error| said(format!("--endpoints: {error}")))?;
@@ -228,7 +232,7 @@ impl ServerArgs {
         let mut typed = String::new();
         let mut flag = |name: &str, value: Option<String>| {
             if let Some(value) = value {
-                typed.push_str(&format!(" --{name} {value}"));
+                typed.push_str(&format!(" --{name} {}", super::typed(&value)));
             }
         };
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
@@ -238,6 +242,9 @@ impl ServerArgs {
         flag("cert", path(&self.cert));
         flag("key", path(&self.key));
         flag("user", self.user.clone());
+        if self.disposable {
+            typed.push_str(" --disposable");
+        }
         typed
     }
 }

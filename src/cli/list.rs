@@ -16,9 +16,22 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Problem> {
     let scenarios = args.choice.choose()?;
     let paint = Paint::auto(Stream::Stdout);
     let mut out = io::stdout().lock();
-    if args.clauses {
-        return list_clauses(&scenarios, paint, &mut out);
+    let written = match args.clauses {
+        true => list_clauses(&scenarios, paint, &mut out),
+        false => list_scenarios(&scenarios, paint, &mut out),
+    };
+    match written {
+        // Who reads no further has read enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit::PASSED),
+        written => Ok(written?),
     }
+}
+
+fn list_scenarios(
+    scenarios: &[Arc<Scenario>],
+    paint: Paint,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
     for scenario in scenarios {
         let clauses = paint.faint(format!("[{}]", scenario.clauses.join(" ")));
         writeln!(out, "{}: {} {clauses}", paint.head(&scenario.name), scenario.law)?;
@@ -28,11 +41,7 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Problem> {
 }
 
 /// Shows clause by scenario, and what is missing on either side.
-fn list_clauses(
-    scenarios: &[Arc<Scenario>],
-    paint: Paint,
-    out: &mut dyn Write,
-) -> Result<u8, Problem> {
+fn list_clauses(scenarios: &[Arc<Scenario>], paint: Paint, out: &mut dyn Write) -> io::Result<u8> {
     for clause in contract::clauses() {
         let id = paint.head(&clause.id);
         writeln!(out, "{id} {} {}", paint.faint(format!("({})", clause.level)), clause.sentence)?;

@@ -73,6 +73,15 @@ impl From<io::Error> for Problem {
     }
 }
 
+/// Writes an argument as a shell reads it.
+fn typed(argument: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=@+%".contains(c);
+    match !argument.is_empty() && argument.chars().all(is_plain) {
+        true => argument.into(),
+        false => format!("'{}'", argument.replace('\'', r"'\''")),
+    }
+}
+
 /// Turns an error into something to tell the user.
 fn said(error: impl Display) -> Problem {
     Problem::Said(error.to_string())

@@ -5,12 +5,12 @@ use std::io::{self, IsTerminal};
 use owo_colors::Stream;
 
 use super::args::RunArgs;
-use super::{Problem, exit, said};
+use super::{Problem, exit, said, typed};
 use crate::builtin;
 use crate::event::Summary;
-use crate::plan::Plan;
+use crate::plan::{Plan, Share};
 use crate::report::paint::Paint;
-use crate::report::terminal::Terminal;
+use crate::report::terminal::{Terminal, Waiting};
 use crate::report::warning::warn;
 use crate::runner::{Abort, Settings};
 use crate::signal::Signals;
@@ -24,7 +24,11 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
     let targets = targets(args, &abort)?;
     let signals = Signals::listen(abort.clone()).map_err(said)?;
     let mut plan = Plan::new(targets, &scenarios);
-    plan.open();
+    open(&mut plan);
+    if let Some(code) = signals.exit_code() {
+        eprintln!("kvspec: interrupted before the first case");
+        return Ok(code);
+    }
     let missing = warn_of_missing(&plan)?;
 
     let settings = Settings { deadline: args.deadline, abort };
@@ -36,7 +40,20 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
     // Servers go with the plan, also when nobody reads the report any more.
     drop(plan);
     let summary = ran?;
-    Ok(signals.exit_code().unwrap_or_else(|| code(&summary, &missing, args.require_server)))
+    if let Some(code) = signals.exit_code() {
+        return Ok(code);
+    }
+    missing.tell(args.require_server);
+    Ok(code(&summary, &missing, args.require_server))
+}
+
+/// Opens the targets, and shows on a terminal which is being waited for.
+fn open(plan: &mut Plan) {
+    for Share { target, .. } in &plan.shares {
+        let _waiting = Waiting::new(format!("opening {}", target.name()));
+        let _ = target.ready();
+    }
+    plan.open();
 }
 
 fn targets(args: &RunArgs, abort: &Abort) -> Result<Vec<Target>, Problem> {
@@ -59,6 +76,20 @@ fn targets(args: &RunArgs, abort: &Abort) -> Result<Vec<Target>, Problem> {
 struct Missing {
     any: bool,
     named: bool,
+}
+
+impl Missing {
+    /// Says why what is not there makes the run fail, where it does.
+    fn tell(&self, is_server_required: bool) {
+        let why = match self {
+            Self { any: true, .. } if is_server_required => {
+                "a server is required (--require-server, KVSPEC_REQUIRE_SERVER), and none was found"
+            }
+            Self { named: true, .. } => "the server that was named was not tested",
+            _ => return,
+        };
+        eprintln!("{}", Paint::auto(Stream::Stderr).bad(format!("kvspec: {why}")));
+    }
 }
 
 fn warn_of_missing(plan: &Plan) -> io::Result<Missing> {
@@ -87,7 +118,7 @@ fn code(summary: &Summary, missing: &Missing, is_server_required: bool) -> u8 {
 fn rerun(args: &RunArgs) -> String {
     let mut rerun = String::from("kvspec run");
     if let Some(folder) = &args.choice.scenarios {
-        rerun.push_str(&format!(" --scenarios {}", folder.display()));
+        rerun.push_str(&format!(" --scenarios {}", typed(&folder.to_string_lossy())));
     }
     #[cfg(feature = "etcd")]
     rerun.push_str(&args.server.typed());

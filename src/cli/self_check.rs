@@ -117,7 +117,9 @@ impl Shown<'_> {
             let text = format!("{name} survived: no scenario of clause {clause} fails on it");
             writeln!(out, "{}", self.paint.loud(text))?;
         }
-        for name in &self.matrix.idle {
+        // With only some of the mutants, most scenarios have nothing to notice.
+        let is_whole = self.args.mutant.is_empty();
+        for name in self.matrix.idle.iter().filter(|_| is_whole) {
             let text = format!(
                 "{name} is idle: it fails on no mutant, so it has no teeth or a mutant is missing"
             );

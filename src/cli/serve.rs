@@ -1,10 +1,13 @@
 //! `kvspec serve -- CMD`: one server for a command that starts many processes, such as nextest.
 
+use std::io::{self, IsTerminal};
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
 use owo_colors::Stream;
 use tokio::runtime::Builder;
+use tokio::time::Instant;
 
 use super::args::ServeArgs;
 use super::{Problem, exit, said};
@@ -13,6 +16,13 @@ use crate::report::paint::Paint;
 use crate::runner::Abort;
 use crate::server::{self, Server};
 use crate::signal::Signals;
+
+/// How often the command is looked at: it is a child of std's, since its end must not depend on a runtime.
+const LOOK: Duration = Duration::from_millis(20);
+/// How long after the first signal the command is asked more plainly, and then made, to end. The sum leaves time to take
+/// down the server within the two seconds that Ctrl-C may last.
+const ASK_AGAIN: Duration = Duration::from_millis(1000);
+const KILL: Duration = Duration::from_millis(1400);
 
 /// Runs the command with the server's endpoints in its environment, takes the server down, and gives the command's exit
 /// code.
@@ -33,11 +43,17 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Problem> {
         server.origin(),
         server.access().endpoints.join(",")
     );
-    let done = spawn(args, &server).and_then(|child| runtime.block_on(wait(child, &abort)));
+    let done = spawn(args, &server).and_then(|child| runtime.block_on(wait(child, &signals)));
     let stopped = runtime.block_on(server.stop());
-    let code = done?.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::UNJUDGED);
+    let code = code(done?);
     stopped.map_err(said)?;
     Ok(signals.exit_code().unwrap_or(code))
+}
+
+/// The exit code of the command; as in a shell, 128 and the number of the signal that ended it.
+fn code(status: ExitStatus) -> u8 {
+    let code = status.code().or(status.signal().map(|number| 128 + number));
+    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::UNJUDGED)
 }
 
 fn spawn(args: &ServeArgs, server: &Server) -> Result<Child, Problem> {
@@ -45,11 +61,29 @@ fn spawn(args: &ServeArgs, server: &Server) -> Result<Child, Problem> {
         return Err(said("there is no command to run"));
     };
     let mut command = Command::new(program);
-    command.args(rest).envs(environment(server.access()));
+    command.args(rest);
+    // What is set for another server must not be tried on this one.
+    for name in VARIABLES {
+        command.env_remove(name);
+    }
+    command.envs(environment(server.access()));
+    if server.is_ours() {
+        command.env("KVSPEC_DISPOSABLE", "1");
+    }
     command
         .spawn()
         .map_err(|error| said(format!("{} could not be started: {error}", program.display())))
 }
+
+/// Everything that may tell a kvspec where the server is.
+const VARIABLES: [&str; 6] = [
+    "ETCD_ENDPOINTS",
+    "ETCDCTL_CACERT",
+    "ETCDCTL_CERT",
+    "ETCDCTL_KEY",
+    "ETCDCTL_USER",
+    "ETCDCTL_PASSWORD",
+];
 
 /// What tells a kvspec in the command's processes where the server is.
 fn environment(access: &Access) -> Vec<(&'static str, std::ffi::OsString)> {
@@ -69,29 +103,43 @@ fn environment(access: &Access) -> Vec<(&'static str, std::ffi::OsString)> {
     variables
 }
 
-/// How often the child is looked at: it is a child of std's, since its end must not depend on a runtime.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// Waits for the command; a process told to end passes that on.
-async fn wait(mut child: Child, abort: &Abort) -> Result<ExitStatus, Problem> {
-    let mut is_told = false;
+/// Waits for the command; a signal that this process is sent is passed on, and must be obeyed in time.
+async fn wait(mut child: Child, signals: &Signals) -> Result<ExitStatus, Problem> {
+    let mut told: Option<Instant> = None;
+    let mut is_asked_again = false;
     loop {
         if let Some(status) = child.try_wait().map_err(said)? {
             return Ok(status);
         }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            () = abort.thrown(), if !is_told => {
-                is_told = true;
-                tell_to_end(&child);
+        match (told, signals.received()) {
+            (None, Some(number)) => {
+                told = Some(Instant::now());
+                pass_on(&child, number);
             }
+            (Some(since), _) if since.elapsed() > KILL => {
+                child.kill().map_err(said)?;
+                return child.wait().map_err(said);
+            }
+            (Some(since), _) if since.elapsed() > ASK_AGAIN && !is_asked_again => {
+                is_asked_again = true;
+                send(&child, libc::SIGTERM);
+            }
+            _ => {}
         }
+        tokio::time::sleep(LOOK).await;
     }
 }
 
-fn tell_to_end(child: &Child) {
+/// Sends a signal to the command, unless the terminal has done so: many programs take a second Ctrl-C for impatience.
+fn pass_on(child: &Child, number: i32) {
+    if number != libc::SIGINT || !io::stdin().is_terminal() {
+        send(child, number);
+    }
+}
+
+fn send(child: &Child, number: i32) {
     if let Ok(pid) = libc::pid_t::try_from(child.id()) {
         // SAFETY: kill has no memory effects, and the child was not waited for yet, so the id is still its own.
-        unsafe { libc::kill(pid, libc::SIGTERM) };
+        unsafe { libc::kill(pid, number) };
     }
 }

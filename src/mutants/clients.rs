@@ -128,7 +128,10 @@ impl Fault for LostInsert {
 
 /// The value that each key had before its last write, and whether somebody still may see it.
 #[derive(Default)]
-struct StaleReplica(Mutex<BTreeMap<Vec<u8>, (usize, Option<Vec<u8>>)>>);
+struct StaleReplica(Mutex<BTreeMap<Vec<u8>, Stale>>);
+
+/// Who wrote a key last, and the value before.
+type Stale = (usize, Option<Vec<u8>>);
 
 #[async_trait]
 impl Fault for StaleReplica {

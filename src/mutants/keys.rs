@@ -144,7 +144,10 @@ impl Fault for WriteBehind {
 }
 
 #[derive(Default)]
-struct ReadCache(Mutex<BTreeMap<(usize, Vec<u8>), Option<Vec<u8>>>>);
+struct ReadCache(Mutex<BTreeMap<Cached, Option<Vec<u8>>>>);
+
+/// A client and a key.
+type Cached = (usize, Vec<u8>);
 
 #[async_trait]
 impl Fault for ReadCache {

@@ -4,10 +4,12 @@ mod clients;
 mod fault;
 mod history;
 mod keys;
+mod lease_terms;
 mod leases;
 mod limits;
 mod lists;
 mod matrix;
+mod queues;
 mod transactions;
 mod ttls;
 mod watches;
@@ -64,7 +66,9 @@ pub fn all() -> Vec<Mutant> {
         lists::all(),
         ttls::all(),
         leases::all(),
+        lease_terms::all(),
         watches::all(),
+        queues::all(),
         clients::all(),
         history::all(),
         transactions::all(),

@@ -13,8 +13,26 @@ use crate::plan::Case;
 use crate::scenario::words::seconds;
 use crate::verdict::Verdict;
 
-/// How many running cases a progress bar names.
-const NAMED: usize = 2;
+/// Shows on a terminal what is being waited for, until it is dropped.
+pub struct Waiting(ProgressBar);
+
+impl Waiting {
+    /// Shows `what` on stderr, if that is a terminal.
+    pub fn new(what: impl Into<String>) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let style = ProgressStyle::with_template("{elapsed} {wide_msg}");
+        let bar =
+            bar.with_style(style.expect("the template is well-formed")).with_message(what.into());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
 
 /// Writes what happens in a run for people.
 pub struct Terminal<W> {
@@ -23,6 +41,8 @@ pub struct Terminal<W> {
     /// There on a terminal: then only what did not pass gets a line.
     bar: Option<ProgressBar>,
     running: BTreeMap<String, Duration>,
+    /// Whether the last line was an empty one.
+    is_spaced: bool,
     /// The command that runs one case, up to its backend and name.
     rerun: String,
 }
@@ -35,7 +55,8 @@ impl<W: Write> Terminal<W> {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
             bar.with_style(style.expect("the template is well-formed").progress_chars("=> "))
         });
-        Self { out, paint, bar, running: BTreeMap::new(), rerun: rerun.into() }
+        let (running, rerun) = (BTreeMap::new(), rerun.into());
+        Self { out, paint, bar, running, is_spaced: false, rerun }
     }
 
     /// Takes one event of the run.
@@ -52,7 +73,7 @@ impl<W: Write> Terminal<W> {
             }
             RunEvent::TargetStarted { name, about, cases } => self.target(name, about, cases),
             RunEvent::CaseStarted { case } => {
-                self.running.insert(case.test_name(), case.scenario.patience);
+                self.running.insert(case.scenario.name.clone(), case.scenario.patience);
                 self.show_running();
                 Ok(())
             }
@@ -72,20 +93,23 @@ impl<W: Write> Terminal<W> {
     }
 
     fn case(&mut self, outcome: &Outcome) -> io::Result<()> {
-        self.running.remove(&outcome.case.test_name());
+        self.running.remove(&outcome.case.scenario.name);
         if let Some(bar) = &self.bar {
             bar.inc(1);
         }
         self.show_running();
+        // Why the run ended early is told once, and not by every case that it took along.
+        if outcome.is_unfinished() {
+            return Ok(());
+        }
         let is_worth_a_line = !matches!(outcome.verdict, Verdict::Passed | Verdict::Skipped(_));
         if is_worth_a_line || self.bar.is_none() {
-            let line = format!(
-                "{} {}  {}",
-                self.word(&outcome.verdict),
-                self.name(&outcome.case),
-                self.paint.faint(seconds(outcome.took))
-            );
-            self.line(&line)?;
+            let (word, name) = (self.word(&outcome.verdict), self.name(&outcome.case));
+            let more = match &outcome.verdict {
+                Verdict::Skipped(reason) => reason.clone(),
+                _ => seconds(outcome.took),
+            };
+            self.line(&format!("{word} {name}  {}", self.paint.faint(more)))?;
         }
         if is_worth_a_line {
             let case = &outcome.case;
@@ -110,22 +134,24 @@ impl<W: Write> Terminal<W> {
         }
     }
 
-    /// Names the running cases that wait longest: the run lasts as long as they do.
+    /// Names the running case that waits longest: the run lasts as long as it does.
     fn show_running(&self) {
         let Some(bar) = &self.bar else { return };
-        let mut running: Vec<_> = self.running.iter().collect();
-        running.sort_by_key(|(_, patience)| std::cmp::Reverse(**patience));
-        let names: Vec<_> = running.iter().take(NAMED).map(|(name, _)| name.as_str()).collect();
-        let more = running.len().saturating_sub(NAMED);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        bar.set_message(format!("{}{more}", names.join(", ")));
+        let longest = self.running.iter().max_by_key(|(_, patience)| **patience);
+        let name = longest.map_or("", |(name, _)| name.as_str());
+        bar.set_message(match self.running.len().saturating_sub(1) {
+            0 => name.to_string(),
+            more => format!("{name} and {more} more"),
+        });
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
-        writeln!(self.out)?;
+        if !self.is_spaced {
+            writeln!(self.out)?;
+        }
         let width = summary.tallies.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, tally) in &summary.tallies {
             writeln!(
@@ -157,6 +183,7 @@ impl<W: Write> Terminal<W> {
             (tally.failed, "failed", paint.loud(format!("{} failed", tally.failed))),
             (tally.inconclusive, "unclear", paint.odd(format!("{} unclear", tally.inconclusive))),
             (tally.errored, "errored", paint.loud(format!("{} errored", tally.errored))),
+            (tally.unfinished, "unfinished", paint.odd(format!("{} unfinished", tally.unfinished))),
             (skipped, "skipped", paint.odd(format!("{skipped} skipped"))),
         ];
         let told = told.into_iter().filter(|(count, word, _)| *count > 0 || *word == "passed");
@@ -166,6 +193,7 @@ impl<W: Write> Terminal<W> {
 
     /// Writes a line above the bar, if there is one.
     fn line(&mut self, text: &str) -> io::Result<()> {
+        self.is_spaced = text.ends_with('\n');
         let out = &mut self.out;
         let mut write = || writeln!(out, "{text}").and_then(|()| out.flush());
         match &self.bar {

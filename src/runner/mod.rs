@@ -3,6 +3,7 @@
 mod abort;
 mod cleanup;
 mod clients;
+mod directory;
 mod expiry;
 mod fill;
 mod keys;
@@ -223,17 +224,29 @@ impl Recorder<'_> {
 
     /// Cleans up, and closes the transcript.
     fn finish(mut self, failed: Option<String>) -> Transcript {
-        let mut end = self.end.unwrap_or_else(|| failed.map_or(End::Finished, End::Broken));
+        let end = self.end.take();
+        let mut end = end.unwrap_or_else(|| failed.map_or(End::Finished, End::Broken));
         let mut cleaned = Ok(());
         if !matches!(end, End::Lost(_)) {
             let limit = cleaning_time(&self.settings.abort);
             cleaned = told(guarded(self.runtime, self.session.clean_up(limit)));
         }
+        if let (End::Finished, Err(reason)) = (&end, &cleaned) {
+            end = self.uncleaned(reason.clone());
+        }
         let closed = told(guarded(self.runtime, async move { self.session.close().await }).map(Ok));
-        if let (End::Finished, Err(reason)) = (&end, cleaned.and(closed)) {
+        if let (End::Finished, Err(reason)) = (&end, closed) {
             end = End::LeftBehind(reason);
         }
         Transcript { entries: self.entries, end }
+    }
+
+    /// How a run ended whose traces could not be taken away: mostly because the server is gone.
+    fn uncleaned(&self, reason: String) -> End {
+        if self.settings.abort.is_thrown() {
+            return End::Aborted;
+        }
+        self.lost().unwrap_or(End::LeftBehind(reason))
     }
 }
 

@@ -91,6 +91,8 @@ impl<'a> Session<'a> {
             Command::Metadata { key, since } => self.metadata(store, key, since.as_deref()).await,
             Command::Compact { revision } => self.compact(store, revision).await,
             Command::Txn { words } => self.txn(store, words).await,
+            Command::Mkdir { directory } => self.mkdir(store, directory).await,
+            Command::Create { key, value } => self.create(store, key, value).await,
             Command::Race { kind, key, clients, rounds } => {
                 self.race(*kind, key, *clients, *rounds).await
             }

@@ -214,6 +214,18 @@ pub enum Command {
         /// The words.
         words: Vec<String>,
     },
+    /// `mkdir DIRECTORY` makes a directory.
+    Mkdir {
+        /// The directory.
+        directory: Bytes,
+    },
+    /// `create KEY VALUE` writes a key that does not exist yet.
+    Create {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+    },
     /// `race KIND KEY [clients=N] [rounds=N]` has many calls under way at once, and prints how many went as they must.
     ///
     /// The kinds: `register` (reads, writes and deletions of one key are linearizable), `cas` (one of all clients wins
@@ -262,6 +274,8 @@ impl Command {
             Self::Metadata { key: k, .. } => key("metadata", k),
             Self::Compact { .. } => "compact".into(),
             Self::Txn { .. } => "txn".into(),
+            Self::Mkdir { directory } => key("mkdir", directory),
+            Self::Create { key: k, .. } => key("create", k),
             Self::Race { kind, .. } => format!("race {kind}"),
         }
     }

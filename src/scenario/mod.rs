@@ -54,6 +54,8 @@ pub enum Need {
     Revisions,
     /// [`Transactions`](crate::store::Transactions).
     Transactions,
+    /// [`Directories`](crate::store::Directories).
+    Directories,
     /// Keys that are not UTF-8.
     BinaryKeys,
     /// A store whose history may be compacted: it is nobody's but kvspec's.
@@ -66,6 +68,7 @@ impl fmt::Display for Need {
             Self::Leases => "leases",
             Self::Revisions => "revisions",
             Self::Transactions => "transactions",
+            Self::Directories => "directories",
             Self::BinaryKeys => "binary-keys",
             Self::Disposable => "disposable",
         })
@@ -73,8 +76,14 @@ impl fmt::Display for Need {
 }
 
 impl Need {
-    const ALL: [Self; 5] =
-        [Self::Leases, Self::Revisions, Self::Transactions, Self::BinaryKeys, Self::Disposable];
+    const ALL: [Self; 6] = [
+        Self::Leases,
+        Self::Revisions,
+        Self::Transactions,
+        Self::Directories,
+        Self::BinaryKeys,
+        Self::Disposable,
+    ];
 
     fn from_name(name: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|need| need.to_string() == name).ok_or_else(|| {
@@ -88,6 +97,7 @@ impl Need {
             "lease" => Some(Self::Leases),
             "revision" => Some(Self::Revisions),
             "txn" => Some(Self::Transactions),
+            "directory" => Some(Self::Directories),
             _ => None,
         }
     }

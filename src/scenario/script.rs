@@ -88,6 +88,7 @@ fn check_answers(text: &str, block: &Lines) -> Result<(), Complaint> {
 pub const NAMES: &[&str] = &[
     "close",
     "compact",
+    "create",
     "delete",
     "events",
     "expire",
@@ -98,6 +99,7 @@ pub const NAMES: &[&str] = &[
     "list",
     "mark",
     "metadata",
+    "mkdir",
     "next",
     "race",
     "read",

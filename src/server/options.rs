@@ -27,6 +27,8 @@ pub struct ServerOptions {
     pub program: Option<PathBuf>,
     /// How long a server that kvspec starts may take until it answers.
     pub startup: Duration,
+    /// Whether the user's own server is nobody's but kvspec's, so that its history may be compacted.
+    pub disposable: bool,
 }
 
 impl Default for ServerOptions {
@@ -38,6 +40,7 @@ impl Default for ServerOptions {
             tag: TAG.into(),
             program: None,
             startup: STARTUP,
+            disposable: false,
         }
     }
 }
@@ -53,6 +56,7 @@ impl ServerOptions {
     /// | `ETCDCTL_USER`, `ETCDCTL_PASSWORD` | the user, as `name:password` or apart |
     /// | `KVSPEC_ETCD` | the `etcd` program to run |
     /// | `KVSPEC_ETCD_IMAGE` | the image to run, as `repository:tag` |
+    /// | `KVSPEC_DISPOSABLE` | `1`: the server's history is nobody's, and may be compacted |
     pub fn from_env() -> Result<Self, BadOption> {
         Self::from_vars(|name| std::env::var_os(name))
     }
@@ -68,6 +72,8 @@ impl ServerOptions {
             tls(|name| var(name).filter(|value| !value.is_empty()).map(PathBuf::from))?;
         options.access.user = user(text("ETCDCTL_USER")?, text("ETCDCTL_PASSWORD")?)?;
         options.program = var("KVSPEC_ETCD").filter(|path| !path.is_empty()).map(PathBuf::from);
+        options.disposable =
+            text("KVSPEC_DISPOSABLE")?.is_some_and(|value| value != "0" && value != "false");
         if let Some(image) = text("KVSPEC_ETCD_IMAGE")? {
             (options.image, options.tag) = repository_and_tag(&image)?;
         }

@@ -1,5 +1,6 @@
 //! The trait under test, and the words its answers are made of.
 
+mod directory;
 mod error;
 mod lease;
 mod revision;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::Stream;
 
+pub use self::directory::Directories;
 pub use self::error::{ErrorKind, StoreError};
 pub use self::lease::{Lease, LeaseId, Leases, TimeToLive};
 pub use self::revision::{KeyMetadata, Page, Revisions};
@@ -73,6 +75,11 @@ pub trait Store: Send + Sync {
 
     /// Transactions, where the store has them.
     fn transactions(&self) -> Option<&dyn Transactions> {
+        None
+    }
+
+    /// Directories, where the store has them.
+    fn directories(&self) -> Option<&dyn Directories> {
         None
     }
 }

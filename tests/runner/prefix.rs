@@ -89,7 +89,10 @@ const NEIGHBOURS: &[&[u8]] = &[
 ];
 
 /// A memory store that all cases share, with keys of others in it.
-fn crowded(stage: Stage) -> (Stage, Vec<(Vec<u8>, Vec<u8>)>) {
+/// Keys and their values.
+type Crowd = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn crowded(stage: Stage) -> (Stage, Crowd) {
     in_time(async {
         for key in NEIGHBOURS {
             stage.keys.update(key, &[b"value of ", *key].concat()).await.unwrap();

@@ -1,0 +1,137 @@
+//! Runs on etcd: to the end, to an early end by a signal or a lost server, and what they leave in the store.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rstest::rstest;
+use serial_test::serial;
+
+use super::server::{Etcd, not_tested};
+use super::{Ran, kvspec, scripts};
+
+/// Long enough to be interrupted in any part of it.
+const LONG: &str = "\
+# Nothing of it is left, whenever it ends.
+fill many count=200
+update k v
+expire k
+---
+";
+
+/// Long scripts, and one that tells by its end that the others are under way.
+fn long_scripts() -> tempfile::TempDir {
+    let wait = LONG.replace("update k v", "update k v ttl=30s");
+    scripts(&[("a.kv", &wait), ("b.kv", &wait), ("quick.kv", "# A law.\nwait 300ms\n---\nok\n")])
+}
+
+/// Sends a signal to a process that this test started.
+pub fn signal(name: &str, pid: u32) {
+    let sent = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status();
+    assert!(sent.is_ok_and(|status| status.success()), "no SIG{name} could be sent to {pid}");
+}
+
+/// Starts a run of the long scripts, and waits until they are under way.
+fn started(
+    etcd: &Etcd,
+    folder: &tempfile::TempDir,
+) -> (Child, BufReader<std::process::ChildStdout>) {
+    let mut run = kvspec(["run", "--backend", "etcd", "--endpoints", &etcd.endpoints()]);
+    let mut child = run.arg("--scenarios").arg(folder.path()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("pass etcd quick") {
+        line.clear();
+        assert_ne!(out.read_line(&mut line).unwrap(), 0, "the run ended by itself");
+    }
+    (child, out)
+}
+
+fn rest(mut child: Child, mut out: BufReader<std::process::ChildStdout>) -> Ran {
+    let mut text = String::new();
+    out.read_to_string(&mut text).unwrap();
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    Ran { code: child.wait().unwrap().code(), out: text, err }
+}
+
+#[rstest]
+#[case("INT", 130)]
+#[case("TERM", 143)]
+#[serial(etcd)]
+fn a_signal_ends_a_run_soon_and_cleanly(#[case] name: &str, #[case] code: i32) {
+    let Some(etcd) = Etcd::own() else { return };
+    let folder = long_scripts();
+    let (child, out) = started(&etcd, &folder);
+    assert!(etcd.dump(b"/kvspec/").len() > 200);
+    let told = Instant::now();
+    signal(name, child.id());
+    let ran = rest(child, out).exits(code).says("1 passed, 2 unfinished in ");
+    assert!(told.elapsed() < Duration::from_secs(2), "it took {:?}", told.elapsed());
+    assert_eq!(etcd.dump(b"/kvspec/"), Vec::<String>::new());
+    ran.says("the run ended early: interrupted").hides("rerun:");
+}
+
+#[test]
+#[serial(etcd)]
+fn a_lost_server_is_told_once() {
+    let Some(etcd) = Etcd::own() else { return };
+    let folder = long_scripts();
+    let (child, out) = started(&etcd, &folder);
+    etcd.kill();
+    let killed = Instant::now();
+    let ran = rest(child, out).exits(2);
+    assert!(killed.elapsed() < Duration::from_secs(10), "it took {:?}", killed.elapsed());
+    assert_eq!(ran.out.matches("was lost").count(), 1, "{ran:#?}");
+    ran.says("the run ended early: etcd was lost").says(&etcd.endpoints()).hides("rerun:");
+}
+
+#[test]
+#[serial(etcd)]
+fn the_keys_of_others_stay_as_they_are() {
+    const THEIRS: &[&[u8]] = &[
+        b"key1",
+        b"key5",
+        b"/kvspec",
+        b"/kvspec/mine",
+        b"/kvspec/run-0/key1",
+        b"/kvspec0",
+        b"\xff\xfe",
+    ];
+    let Some(etcd) = Etcd::own() else { return };
+    etcd.put(THEIRS);
+    let before = etcd.dump(b"");
+    let folder =
+        scripts(&[("wrong.kv", "# Fails.\nupdate key1 v\nread key1\n---\nread key1: w\n")]);
+    let run = || kvspec(["run", "--backend", "etcd", "--endpoints", &etcd.endpoints()]);
+    let passed = Ran::of(run().args(["core/add", "core/delete", "core/cleanup/many"])).exits(0);
+    Ran::of(run().arg("--scenarios").arg(folder.path())).exits(1);
+    let after = etcd.dump(b"");
+    etcd.delete(THEIRS);
+    assert_eq!(before, after);
+    passed.says("etcd: etcd 3.5.1, endpoints ").says("pass etcd core/add/two-keys");
+}
+
+#[test]
+#[serial(etcd)]
+fn a_server_of_its_own_goes_with_the_run() {
+    let mut run = kvspec(["run", "--backend", "etcd", "--server", "process", "core/add/two-keys"]);
+    let temporary = tempfile::tempdir().unwrap();
+    let child = run.env("TMPDIR", temporary.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let pid = child.id();
+    let ran = Ran::from(child.wait_with_output().unwrap()).exits(0);
+    if ran.out.contains("no etcd server was found") {
+        return not_tested(&ran.err);
+    }
+    ran.says("etcd: etcd 3.5.1, process ").says("etcd 1 passed in ");
+    assert_eq!(std::fs::read_dir(temporary.path()).unwrap().count(), 0);
+    assert_eq!(etcd_processes(pid), Vec::<String>::new());
+}
+
+/// The command lines of the etcds that the kvspec of that process id started.
+fn etcd_processes(pid: u32) -> Vec<String> {
+    let lines = std::fs::read_dir("/proc")
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok());
+    lines.filter(|line| line.contains(&format!("kvspec-etcd-{pid}-"))).collect()
+}

@@ -1,0 +1,74 @@
+//! What cannot be done is refused before anything starts, with exit code 2 and with words that help.
+
+use rstest::rstest;
+
+use super::{Ran, kvspec, lonely, scripts};
+
+#[rstest]
+#[case(&[], "Usage: kvspec")]
+#[case(&["frob"], "unrecognized subcommand 'frob'")]
+#[case(&["run", "--frob"], "unexpected argument '--frob'")]
+#[case(&["run", "--backend", "mem"], "possible values: memory, etcd")]
+#[case(&["run", "--jobs", "0"], "0 is not in 1..=65535")]
+#[case(&["run", "--deadline", "soon"], "such as 500ms or 5s")]
+#[case(&["run", "--deadline", "0s"], "a deadline of nothing")]
+#[case(&["run", "--server", "docker"], "none of auto, endpoints, container, process")]
+#[case(&["run", "--endpoints", "localhost"], "--endpoints: 'localhost' has no port")]
+#[case(&["run", "--cert", "a.pem"], "--key <FILE>")]
+#[case(&["run", "--user", "me"], "ETCDCTL_PASSWORD")]
+#[case(&["run", "no-such-thing"], "no scenario matches 'no-such-thing'")]
+#[case(&["run", "core/add", "no-such-thing"], "no scenario matches 'no-such-thing'")]
+#[case(&["run", "--exact", "core/add"], "no scenario matches 'core/add'")]
+#[case(&["run", "core/add", "--skip", "core"], "every scenario is filtered out")]
+#[case(&["run", "--scenarios", "/nonexistent"], "/nonexistent: cannot be read")]
+#[case(&["list", "no-such-thing"], "`kvspec list` names them all")]
+#[case(&["record"], "--scenarios")]
+#[case(&["serve"], "<CMD>...")]
+fn a_wrong_call(#[case] args: &[&str], #[case] words: &str) {
+    let ran = Ran::of(&mut lonely(args)).exits(2).warns(words);
+    assert_eq!(ran.out, "");
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    let ran = Ran::of(lonely(["run"]).env("ETCD_ENDPOINTS", "http://root:hunter2@a:1")).exits(2);
+    ran.warns("ETCD_ENDPOINTS: an endpoint must not hold a user").hides("hunter2");
+}
+
+#[rstest]
+#[case::command("# A law.\nupdate k v\nfrobnicate k\n---\n", 3, "unknown command 'frobnicate'")]
+#[case::names_all("# A law.\n\nfrobnicate k\n---\n", 3, "there are: close, ")]
+#[case::argument("# A law.\nupdate k\n---\n", 2, "'value'")]
+#[case::span("# A law.\nupdate k v ttl=5\n---\n", 2, "such as 500ms or 5s")]
+#[case::watch("# A law.\nevents w\n---\n", 2, "no watch is called 'w'")]
+#[case::lease("# A law.\nkeep_alive a\n---\n", 2, "no lease is called 'a'")]
+#[case::law("read k\n---\n", 1, "states the law")]
+#[case::need("# A law.\n# needs: luck\nread k\n---\n", 2, "'luck' is no need")]
+#[case::separator("# A law.\nread k\n", 3, "--- and what the commands answer")]
+#[case::quote("# A law.\nread \"k\n---\n", 2, "cannot be read from column 6 on: read \"k")]
+fn a_bad_script(#[case] text: &str, #[case] line: usize, #[case] words: &str) {
+    let folder = scripts(&[("good.kv", "# A law.\nread k\n---\n(none)\n"), ("sub/bad.kv", text)]);
+    let path = folder.path().join("sub/bad.kv");
+    for job in ["run", "list"] {
+        let ran = Ran::of(lonely([job, "--scenarios"]).arg(folder.path())).exits(2);
+        assert_eq!(ran.out, "");
+        ran.warns(&format!("{}: line {line}", path.display())).warns(words);
+    }
+}
+
+#[rstest]
+#[case::nothing(&[], "no file below this folder ends with .kv")]
+#[case::no_command(&[("a.kv", "# A law.\n")], "the script has no command")]
+fn a_folder_that_proves_nothing(#[case] files: &[(&str, &str)], #[case] words: &str) {
+    let folder = scripts(files);
+    Ran::of(lonely(["run", "--scenarios"]).arg(folder.path())).exits(2).warns(words);
+}
+
+#[test]
+fn ci_records_nothing() {
+    let text = "# A law.\nread k\n---\n";
+    let folder = scripts(&[("a.kv", text)]);
+    let mut record = kvspec(["record", "--scenarios"]);
+    Ran::of(record.arg(folder.path()).env("CI", "true")).exits(2).warns("CI is set");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}

@@ -1,0 +1,133 @@
+//! `kvspec run` on the memory store: what a run says, and what a failure looks like.
+
+use std::io::{BufRead, BufReader, Read};
+
+use rstest::rstest;
+
+use super::{Ran, kvspec, lonely, scripts};
+
+/// A script that no store can pass, as the value it expects was never written.
+const WRONG: &str = "\
+# A value that was never written is read.
+# clauses: K1 K3
+# source: nowhere
+update key1 v1
+
+read key1
+read key2
+---
+read key1: v2
+read key2: (none)
+";
+
+#[test]
+fn a_run_has_a_line_a_case_and_a_summary() {
+    let ran = Ran::of(&mut kvspec(["run", "--backend", "memory"])).exits(0);
+    assert_eq!(ran.err, "");
+    let cases = kvspec::scenario::embedded().unwrap().len();
+    let passed = ran.out.lines().filter(|line| line.starts_with("pass memory ")).count();
+    assert_eq!(passed, cases);
+    ran.says(&format!("memory: virtual time, {cases} cases\n"))
+        .says(&format!("\nmemory {cases} passed in "))
+        .hides("\x1b");
+}
+
+#[rstest]
+#[case::part(&["core/add"], 2)]
+#[case::as_cargo_test_names_it(&["core::add::two-keys"], 1)]
+#[case::exact(&["--exact", "lease/move"], 1)]
+#[case::one_job(&["--jobs", "1", "core/add"], 2)]
+fn filters_choose(#[case] args: &[&str], #[case] at_least: usize) {
+    let ran = Ran::of(kvspec(["run", "--backend", "memory"]).args(args)).exits(0);
+    let passed = ran.out.lines().filter(|line| line.starts_with("pass ")).count();
+    assert!(passed >= at_least && passed < 20, "{ran:#?}");
+}
+
+#[test]
+fn a_failure_says_all_that_is_needed() {
+    let folder = scripts(&[("own/wrong.kv", WRONG)]);
+    let ran = Ran::of(kvspec(["run", "--backend", "memory", "--scenarios"]).arg(folder.path()));
+    let folder = folder.path().display();
+    let report = format!(
+        "\
+  A value that was never written is read.
+  at {folder}/own/wrong.kv:6: read key1
+  - expected   + observed
+    read key1
+    read key2
+    ---
+  - read key1: v2
+  + read key1: v1
+    read key2: (none)
+  clauses: K1 K3
+  source: nowhere
+  rerun: kvspec run --scenarios {folder} --backend memory --exact own/wrong
+
+memory 0 passed, 1 failed in "
+    );
+    ran.exits(1).says("FAIL memory own/wrong  ").says(&report);
+}
+
+#[test]
+fn one_failure_among_many_is_a_failure() {
+    let folder = scripts(&[("wrong.kv", WRONG), ("right.kv", "# A law.\nread k\n---\n(none)\n")]);
+    let ran = Ran::of(kvspec(["run", "--backend", "memory", "--scenarios"]).arg(folder.path()));
+    ran.exits(1).says("pass memory right").says("FAIL memory wrong").says("1 passed, 1 failed in ");
+}
+
+#[rstest]
+#[case::in_a_pipe(&[], &[], false)]
+#[case::always(&["--color", "always"], &[], true)]
+#[case::never(&["--color", "never"], &[("CLICOLOR_FORCE", "1")], false)]
+#[case::no_color(&[], &[("NO_COLOR", "1")], false)]
+#[case::asked_for_over_no_color(&["--color", "always"], &[("NO_COLOR", "1")], true)]
+fn colour_is_a_choice(
+    #[case] args: &[&str],
+    #[case] variables: &[(&str, &str)],
+    #[case] is_coloured: bool,
+) {
+    let mut run = lonely(["run", "core/add/two-keys"]);
+    let ran = Ran::of(run.args(args).envs(variables.iter().copied())).exits(0);
+    assert_eq!(ran.out.contains("\x1b["), is_coloured, "{ran:#?}");
+    // The warning that there is no server is red in the same cases.
+    assert_eq!(ran.err.contains("\x1b[31"), is_coloured, "{ran:#?}");
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let mut child = kvspec(["run", "--backend", "memory"]).spawn().unwrap();
+    let mut first = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
+    assert!(first.starts_with("memory: "), "{first}");
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    // Nobody read to the end, so nothing can be said of the stores.
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(2), ""));
+}
+
+const NO_SERVER: &str =
+    "目前找不到可实验的 Etcd 服务器\nno etcd server was found to test against:\n";
+
+#[rstest]
+#[case::green(&[], &[], 0)]
+#[case::required(&["--require-server"], &[], 1)]
+#[case::required_by_variable(&[], &[("KVSPEC_REQUIRE_SERVER", "1")], 1)]
+#[case::not_required(&[], &[("KVSPEC_REQUIRE_SERVER", "0")], 0)]
+fn without_a_server(#[case] args: &[&str], #[case] variables: &[(&str, &str)], #[case] code: i32) {
+    let mut run = lonely(["run", "core/add"]);
+    let ran = Ran::of(run.args(args).envs(variables.iter().copied())).exits(code);
+    let ran = ran.warns(NO_SERVER).warns("endpoints: none given").warns("process: no etcd program");
+    let ran = ran.says("skip etcd core/add/two-keys  no etcd server was found\n");
+    let ran =
+        ran.says("pass memory core/add/two-keys").says(" skipped: no etcd server was found\n");
+    assert_eq!(ran.err.contains("a server is required"), code == 1, "{ran:#?}");
+}
+
+#[test]
+fn an_endpoint_that_does_not_answer_is_not_passed_over() {
+    let ran = Ran::of(&mut lonely(["run", "--endpoints", "http://127.0.0.1:1", "core/add"]));
+    ran.exits(2)
+        .warns("http://127.0.0.1:1: connection refused")
+        .warns("the server that was named was not tested")
+        .hides("container:");
+}

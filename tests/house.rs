@@ -1,0 +1,84 @@
+//! What the repository says of itself holds.
+
+use std::fs;
+use std::path::Path;
+
+use kvspec::scenario::{self, script};
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The crate's manual, as plain Markdown.
+fn manual() -> String {
+    let lines = read("src/lib.rs");
+    lines
+        .lines()
+        .filter_map(|line| line.strip_prefix("//!"))
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn nextest_runs_exclusive_scenarios_alone() {
+    let config = read(".config/nextest.toml");
+    let (_, rest) = config.split_once("test(/^etcd::(").expect("a filter on folders");
+    let (folders, _) = rest.split_once(")::/)").expect("the end of the filter");
+    let folders: Vec<_> = folders.split('|').collect();
+    for scenario in scenario::embedded().unwrap().iter().filter(|one| one.exclusive.is_some()) {
+        let folder = scenario.name.split('/').next().unwrap();
+        assert!(
+            folders.contains(&folder),
+            "{} is exclusive, and nextest does not know",
+            scenario.name
+        );
+    }
+}
+
+#[test]
+fn the_readme_shows_a_scenario_as_it_is() {
+    let readme = read("README.md");
+    assert!(readme.contains(&read("scenarios/core/watch/two-updates-one-key.kv")));
+}
+
+#[test]
+fn the_manual_has_every_command() {
+    let manual = manual();
+    for name in script::NAMES {
+        assert!(
+            manual.contains(&format!("\n | `{name}")),
+            "the manual's table of commands lacks '{name}'"
+        );
+    }
+}
+
+#[test]
+fn the_manual_has_every_kind_of_error() {
+    let (_, kinds) =
+        manual().split_once("# Kinds of errors").map(|(a, b)| (a.len(), b.to_string())).unwrap();
+    let source = read("src/store/error.rs");
+    let arms =
+        source.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once(" => \""));
+    let mut count = 0;
+    for (kind, words) in arms {
+        let words = words.trim_end_matches("\",");
+        assert!(
+            kinds.contains(&format!("| `{kind}` | `{words}` |")),
+            "the manual's table lacks {kind}"
+        );
+        count += 1;
+    }
+    assert!(count > 20, "only {count} kinds were found in the source");
+}
+
+#[cfg(feature = "etcd")]
+#[test]
+fn the_manual_has_every_variable() {
+    let manual = manual();
+    let options = read("src/server/options.rs");
+    let table = options.lines().filter_map(|line| line.trim().strip_prefix("/// | `"));
+    for name in table.flat_map(|line| line.split('|').next().unwrap().split('`')) {
+        assert!(name.len() < 4 || manual.contains(&format!("`{name}`")), "the manual lacks {name}");
+    }
+}
