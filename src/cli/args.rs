@@ -63,6 +63,9 @@ Example:
 Example: before an upgrade
   kvspec compare --endpoints http://127.0.0.1:2379 --with-endpoints http://127.0.0.1:2381")]
     Compare(Box<CompareArgs>),
+    /// Write a crate with a small store that passes, to begin your own with.
+    #[command(after_help = "Example:\n  kvspec new demo && cd demo && cargo test")]
+    New(NewArgs),
     /// Show what several stores can do, measured in one run.
     #[command(after_help = "Example:\n  kvspec matrix --backend memory,etcd --markdown")]
     Matrix(Box<MatrixArgs>),
@@ -159,6 +162,15 @@ const BACKENDS: [&str; if cfg!(feature = "etcd") { 2 } else { 1 }] = [
     #[cfg(feature = "etcd")]
     "etcd",
 ];
+
+#[derive(Debug, Group)]
+pub(super) struct NewArgs {
+    /// The name of the crate, and of the folder that it is written to.
+    pub name: String,
+    /// Depend on a kvspec in this folder instead of a published one.
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
+}
 
 #[derive(Debug, Group)]
 pub(super) struct CompareArgs {

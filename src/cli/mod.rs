@@ -5,6 +5,7 @@ mod backends;
 mod compare;
 mod list;
 mod matrix;
+mod new;
 #[cfg(feature = "etcd")]
 mod record;
 mod run;
@@ -41,6 +42,7 @@ pub fn main() -> ExitCode {
     let done = match args.job {
         Job::Run(args) => run::run(&args),
         Job::Compare(args) => compare::run(&args),
+        Job::New(args) => new::new(&args),
         Job::Matrix(args) => matrix::run(&args),
         Job::List(args) => list::list(&args),
         Job::SelfCheck(args) => self_check::self_check(&args),
