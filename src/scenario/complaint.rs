@@ -27,6 +27,7 @@ impl fmt::Display for Complaint {
 const USAGES: &[&str] = &[
     "close",
     "compact REV",
+    "create KEY VALUE",
     "delete KEY",
     "events WATCH [count=true | since=MARK]",
     "expire KEY… | expire lease=NAME",
@@ -37,6 +38,7 @@ const USAGES: &[&str] = &[
     "list PREFIX [count=true | limit=N] [at=REV]",
     "mark NAME",
     "metadata KEY [since=MARK]",
+    "mkdir DIRECTORY",
     "next WATCH",
     "race KIND KEY [clients=N] [rounds=N]",
     "read KEY [at=REV]",
