@@ -39,7 +39,7 @@ const USAGES: &[&str] = &[
     "list PREFIX [count=true | limit=N] [at=REV]",
     "mark NAME",
     "metadata KEY [since=MARK]",
-    "mkdir KEY",
+    "mkdir DIRECTORY",
     "next WATCH",
     "race KIND KEY [clients=N] [rounds=N]",
     "read KEY [at=REV]",
