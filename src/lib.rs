@@ -288,3 +288,5 @@ pub mod suite;
 pub mod target;
 pub mod transcript;
 pub mod verdict;
+#[cfg(feature = "report")]
+mod wire;
