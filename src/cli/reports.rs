@@ -73,6 +73,12 @@ impl Reports {
 
     /// Says which reports are not whole.
     pub(super) fn finish(self) -> Result<(), Problem> {
+        let is_unread = |kept: &Kept| {
+            kept.failed.as_ref().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+        };
+        if self.files.iter().any(is_unread) {
+            return Err(Problem::Unread);
+        }
         let failed = self.files.into_iter().filter_map(|kept| Some((kept.place, kept.failed?)));
         let told: Vec<_> = failed
             .map(|(place, error)| format!("the report {place} is not whole: {error}"))

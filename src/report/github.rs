@@ -57,7 +57,7 @@ impl<A: Write, S: Write> Github<A, S> {
             "::{level} file={},line={line},title={}::{}",
             property(&scenario.path.to_string_lossy()),
             property(&title),
-            message(&text)
+            message(&outdented(&text))
         ));
         self.detail(&title, &text);
     }

@@ -85,7 +85,7 @@ impl<W: Write> Terminal<W> {
             running: BTreeMap::new(),
             groups: BTreeMap::new(),
             slowest: Vec::new(),
-            is_spaced: false,
+            is_spaced: true,
             rerun: rerun.into(),
         }
     }
