@@ -72,7 +72,10 @@ impl<W: Write> Reporter for Json<W> {
             }
         }
         // A run that is killed leaves every case that was over.
-        self.out.flush()
+        match event {
+            RunEvent::CaseStarted { .. } => Ok(()),
+            _ => self.out.flush(),
+        }
     }
 }
 
