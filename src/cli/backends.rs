@@ -34,12 +34,16 @@ impl Openers<'_> {
     pub fn target(&self, name: &str) -> Result<Target, Problem> {
         if let Some(mutant) = name.strip_prefix(MUTANT) {
             let found = mutants::all().into_iter().find(|one| one.name == mutant);
-            return found.map(|mutant| Target::new(mutant).called(name)).ok_or_else(|| said(format!("'{mutant}' is no mutant")));
+            return found
+                .map(|mutant| Target::new(mutant).called(name))
+                .ok_or_else(|| said(format!("'{mutant}' is no mutant")));
         }
         match name {
             "memory" => Ok(builtin::memory_target()),
             #[cfg(feature = "etcd")]
             "etcd" => Ok(builtin::etcd_target(self.server.clone(), self.abort.clone())),
+            #[cfg(feature = "etcd-v2")]
+            "etcd-v2" => Ok(builtin::etcd_v2_target(self.server.clone(), self.abort.clone())),
             _ => Err(said(format!(
                 "{name} is not in this kvspec; there are: {}",
                 builtin::NAMES.join(", ")

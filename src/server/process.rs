@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use super::check::{self, Checked};
 use super::keeper::{Facts, Kept, LeftBehind, Stop};
 use super::owner::{FORGOTTEN, Owner, Standing};
-use super::{Origin, last_words, token};
+use super::{Origin, Start, last_words, token};
 use crate::backend::etcd::Access;
 
 /// How often the child may find its ports taken, which another process must hit within milliseconds.
@@ -50,14 +50,14 @@ fn runnable(path: &Path) -> bool {
 /// Starts `program` and waits until it passes its check.
 pub(super) async fn start(
     program: PathBuf,
-    startup: Duration,
+    start: Start,
     mut stop: Stop,
 ) -> Result<(Facts, Box<dyn Kept>), String> {
     sweep();
     let mut tries = 1;
     loop {
-        let (process, access) = Process::spawn(&program)?;
-        match process.ready(&access, startup, &mut stop).await {
+        let (process, access) = Process::spawn(&program, start)?;
+        match process.ready(&access, start.startup, &mut stop).await {
             (process, Ok(checked)) => {
                 let origin = Origin::Process { program, pid: process.pid };
                 return Ok((Facts { access, version: checked.version, origin }, Box::new(process)));
@@ -83,7 +83,7 @@ struct Process {
 }
 
 impl Process {
-    fn spawn(program: &Path) -> Result<(Self, Access), String> {
+    fn spawn(program: &Path, start: Start) -> Result<(Self, Access), String> {
         let folder =
             folder().map_err(|error| format!("no temporary folder could be made: {error}"))?;
         let log =
@@ -100,6 +100,7 @@ impl Process {
             &client,
             &format!("http://127.0.0.1:{peer}"),
         ));
+        command.args(start.flags());
         command.stdin(Stdio::null()).stdout(out).stderr(err).kill_on_drop(true);
         // Settings of another etcd in the environment are not meant for this one.
         for (name, _) in
