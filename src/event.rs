@@ -50,7 +50,7 @@ pub enum RunEvent<'a> {
 }
 
 /// What became of a case.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// The case.
     pub case: Case,

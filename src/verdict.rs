@@ -126,7 +126,8 @@ fn mismatch(
     Mismatch { line, command, diff, notes }
 }
 
-fn difference(expected: &str, observed: &str) -> Vec<DiffLine> {
+/// The differences between two texts, with a few lines around each.
+pub fn difference(expected: &str, observed: &str) -> Vec<DiffLine> {
     let diff = TextDiff::from_lines(expected, observed);
     let mut lines = Vec::new();
     for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {

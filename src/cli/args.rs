@@ -7,12 +7,16 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
-use super::{Problem, backends, said};
+use super::backends::{self, Openers};
+use super::{Problem, said};
+use crate::builtin::NAMES;
 use crate::harness::REQUIRE_SERVER;
 use crate::known::KnownFailures;
 use crate::plan::Filter;
+use crate::runner::Abort;
 use crate::scenario::words::Span;
 use crate::scenario::{self, Scenario};
+use crate::target::Target;
 #[cfg(feature = "etcd")]
 use crate::{
     backend::etcd::{Tls, User},
@@ -54,6 +58,17 @@ pub(super) enum Job {
 Example:
   kvspec run --backend etcd --endpoints http://127.0.0.1:2379 --exact core/watch/two-updates-one-key")]
     Run(Box<RunArgs>),
+    /// Run the same scripts on two stores, and show where they answer differently.
+    #[command(after_help = "\
+Example: before an upgrade
+  kvspec compare --endpoints http://127.0.0.1:2379 --with-endpoints http://127.0.0.1:2381")]
+    Compare(Box<CompareArgs>),
+    /// Write a crate with a small store that passes, to begin your own with.
+    #[command(after_help = "Example:\n  kvspec new demo && cd demo && cargo test")]
+    New(NewArgs),
+    /// Show what several stores can do, measured in one run.
+    #[command(after_help = "Example:\n  kvspec matrix --backend memory,etcd --markdown")]
+    Matrix(Box<MatrixArgs>),
     /// Name every scenario, its law and its clauses; starts nothing.
     #[command(after_help = "Example:\n  kvspec list core/ttl")]
     List(ListArgs),
@@ -147,6 +162,117 @@ const BACKENDS: [&str; if cfg!(feature = "etcd") { 2 } else { 1 }] = [
     #[cfg(feature = "etcd")]
     "etcd",
 ];
+
+#[derive(Debug, Group)]
+pub(super) struct NewArgs {
+    /// The name of the crate, and of the folder that it is written to.
+    pub name: String,
+    /// Depend on a kvspec in this folder instead of a published one.
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct CompareArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// The one store.
+    #[arg(long, default_value = "etcd", value_parser = backends::name)]
+    pub backend: String,
+    /// The other store.
+    #[arg(long, default_value = "etcd", value_parser = backends::name)]
+    pub with: String,
+    /// How long one call of a store may take, such as 500ms or 10s.
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = deadline)]
+    pub deadline: Duration,
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Client URLs of the other etcd, separated by commas; the same user and files are used.
+    #[cfg(feature = "etcd")]
+    #[arg(long, value_name = "URL,…", help_heading = "etcd server")]
+    pub with_endpoints: Option<String>,
+}
+
+impl CompareArgs {
+    /// Opens something with what the command line says of the one server.
+    pub fn one<T>(
+        &self,
+        abort: &Abort,
+        open: impl FnOnce(&Openers) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        #[cfg(feature = "etcd")]
+        let server = self.server.options()?;
+        open(&Openers {
+            #[cfg(feature = "etcd")]
+            server: &server,
+            abort,
+        })
+    }
+
+    /// Opens something with what the command line says of the other server.
+    pub fn other<T>(
+        &self,
+        abort: &Abort,
+        open: impl FnOnce(&Openers) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        #[cfg(feature = "etcd")]
+        let server = {
+            let mut server = self.server.options()?;
+            if let Some(list) = &self.with_endpoints {
+                server.access.endpoints =
+                    endpoints(list).map_err(|error| said(format!("--with-endpoints: {error}")))?;
+            }
+            server
+        };
+        open(&Openers {
+            #[cfg(feature = "etcd")]
+            server: &server,
+            abort,
+        })
+    }
+}
+
+#[derive(Debug, Group)]
+pub(super) struct MatrixArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// The backends to show, separated by commas; all that are in this kvspec where it is not given.
+    #[arg(long, value_delimiter = ',', value_parser = backends::name)]
+    pub backend: Vec<String>,
+    /// Print Markdown.
+    #[arg(long)]
+    pub markdown: bool,
+    /// Compare the tables with those between `<!-- matrix -->` and `<!-- /matrix -->` in a file; fails where they differ.
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+impl MatrixArgs {
+    /// The backends to show.
+    pub fn backends(&self) -> Vec<String> {
+        if self.backend.is_empty() {
+            NAMES.iter().map(ToString::to_string).collect()
+        } else {
+            self.backend.clone()
+        }
+    }
+
+    /// The target of that name.
+    pub fn target(&self, abort: &Abort, name: &str) -> Result<Target, Problem> {
+        #[cfg(feature = "etcd")]
+        let server = self.server.options()?;
+        let openers = Openers {
+            #[cfg(feature = "etcd")]
+            server: &server,
+            abort,
+        };
+        openers.target(name)
+    }
+}
 
 #[derive(Debug, Group)]
 pub(super) struct SelfCheckArgs {

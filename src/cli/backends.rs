@@ -1,12 +1,21 @@
 //! Backends by the names that the command line calls them.
 
+use std::sync::Arc;
+
 use super::{Problem, said};
 use crate::builtin;
+use crate::event::{Outcome, RunEvent};
 use crate::mutants;
-use crate::runner::Abort;
+use crate::plan::Plan;
+use crate::report::paint::Paint;
+use crate::report::terminal::Waiting;
+use crate::report::warning::warn;
+use crate::runner::{Abort, Settings};
+use crate::scenario::Scenario;
 #[cfg(feature = "etcd")]
 use crate::server::ServerOptions;
-use crate::target::Target;
+use crate::suite;
+use crate::target::{Capabilities, Target};
 
 /// What stands before the name of a mutant.
 const MUTANT: &str = "mutant:";
@@ -50,4 +59,38 @@ impl Openers<'_> {
             ))),
         }
     }
+}
+
+/// What became of every case on one target, sorted by name; its capabilities, and what it is.
+type Ran = (Vec<Outcome>, Option<Capabilities>, String);
+
+/// Runs the scenarios on one target with nothing told but that it is being waited for.
+pub(super) fn run_one(
+    target: Target,
+    scenarios: &[Arc<Scenario>],
+    settings: &Settings,
+) -> Result<Ran, Problem> {
+    let name = target.name().to_string();
+    let _waiting = Waiting::new(format!("running {name}"));
+    let mut plan = Plan::new(vec![target], scenarios);
+    plan.open();
+    let ready = plan.shares[0].target.ready();
+    if let Err(unavailable) = ready {
+        warn(unavailable, Paint::auto(owo_colors::Stream::Stderr))?;
+    }
+    let capabilities = ready.ok().map(|ready| ready.capabilities.clone());
+    let about = ready.map_or_else(|missing| missing.reason.clone(), |ready| ready.about.clone());
+    let mut outcomes = Vec::new();
+    let mut collect = |event: RunEvent<'_>| {
+        if let RunEvent::CaseFinished { outcome } = event {
+            outcomes.push(outcome.clone());
+        }
+        Ok(())
+    };
+    let summary = suite::run(&plan, settings, None, &mut collect)?;
+    if let Some(reason) = summary.ended_early {
+        return Err(said(format!("the run ended early: {reason}")));
+    }
+    outcomes.sort_by(|one, other| one.case.scenario.name.cmp(&other.case.scenario.name));
+    Ok((outcomes, capabilities, format!("{name}: {about}")))
 }
