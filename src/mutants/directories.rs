@@ -48,6 +48,11 @@ pub(super) fn all() -> Vec<Mutant> {
         ),
         mutant::<KeyBelowKey>("key-below-key", "D5", "A write below a key is done elsewhere."),
         mutant::<KeyGivesWay>("key-gives-way", "D5", "A write below a key deletes that key."),
+        mutant::<BelowKeyFails>(
+            "below-key-fails",
+            "D5",
+            "Reading or deleting below a key is an error.",
+        ),
         mutant::<CreateUpdates>(
             "create-updates",
             "D6",
@@ -69,6 +74,11 @@ pub(super) fn all() -> Vec<Mutant> {
             "A key that was created once is never created again.",
         ),
         mutant::<CreateUnwatched>("create-is-no-event", "D7", "Creating a key is no event."),
+        mutant::<CreateUnlisted>(
+            "create-is-unlisted",
+            "D7",
+            "A key that was created is not listed.",
+        ),
         mutant::<InsideHidden>(
             "made-directory-hides",
             "D7",
@@ -88,6 +98,12 @@ async fn delete_inside(at: &Site, directory: &[u8]) -> Result<()> {
         at.store.delete(&key).await?;
     }
     Ok(())
+}
+
+/// The paths above a path, outermost first.
+fn above(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let slashes = path.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/');
+    slashes.map(|(at, _)| &path[..at])
 }
 
 /// Whether an answer refuses with this kind.
@@ -277,14 +293,39 @@ impl Fault for KeyGivesWay {
     async fn update(&self, at: &Site, key: &[u8], value: &[u8]) -> Result<()> {
         let written = at.store.update(key, value).await;
         if refuses(&written, ErrorKind::NotADirectory) {
-            let slashes = key.iter().enumerate().skip(1).filter(|(_, byte)| **byte == b'/');
-            for (slash, _) in slashes {
-                if at.store.read(&key[..slash]).await?.is_some() {
-                    at.store.delete(&key[..slash]).await?;
+            for above in above(key) {
+                if at.store.read(above).await?.is_some() {
+                    at.store.delete(above).await?;
                 }
             }
         }
         written
+    }
+}
+
+#[derive(Default)]
+struct BelowKeyFails;
+
+impl BelowKeyFails {
+    async fn check(&self, at: &Site, key: &[u8]) -> Result<()> {
+        for above in above(key) {
+            if at.store.read(above).await?.is_some() {
+                return Err(ErrorKind::NotADirectory.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Fault for BelowKeyFails {
+    async fn read(&self, at: &Site, key: &[u8]) -> Result<Option<Vec<u8>>> {
+        self.check(at, key).await?;
+        at.store.read(key).await
+    }
+    async fn delete(&self, at: &Site, key: &[u8]) -> Result<()> {
+        self.check(at, key).await?;
+        at.store.delete(key).await
     }
 }
 
@@ -352,6 +393,23 @@ impl Fault for CreateUnwatched {
         let is_told = move |event: &WatchEvent| !created.all().iter().any(|key| key == event.key());
         let told = at.store.watch(prefix).await?;
         Ok(told.map(move |batch| Ok(batch?.into_iter().filter(&is_told).collect())).boxed())
+    }
+}
+
+#[derive(Default)]
+struct CreateUnlisted(Made);
+
+#[async_trait]
+impl Fault for CreateUnlisted {
+    async fn create(&self, at: &Site, key: &[u8], value: &[u8]) -> Result<()> {
+        self.0.note(key);
+        at.store.create(key, value).await
+    }
+    async fn list(&self, at: &Site, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let created = self.0.all();
+        let mut keys = at.store.list(prefix).await?;
+        keys.retain(|key| !created.contains(key));
+        Ok(keys)
     }
 }
 
