@@ -63,7 +63,7 @@ pub(super) fn parents<'a>(path: &'a str, base: &str) -> impl Iterator<Item = &'a
 /// Text as it may stand in a URL's path or in a form: all but plain characters as percent signs and digits.
 pub(super) fn escaped<'a>(text: &'a str, plain: &str) -> Cow<'a, str> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || plain.as_bytes().contains(byte);
-    if text.as_bytes().iter().all(|byte| is_plain(byte)) {
+    if text.as_bytes().iter().all(is_plain) {
         return text.into();
     }
     let mut escaped = String::with_capacity(text.len() * 2);
