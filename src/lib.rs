@@ -265,9 +265,9 @@ pub mod plan;
 pub mod report;
 pub mod runner;
 pub mod scenario;
-#[cfg(feature = "etcd")]
+#[cfg(any(feature = "etcd", feature = "redis"))]
 pub mod server;
-#[cfg(any(feature = "cli", feature = "etcd"))]
+#[cfg(any(feature = "cli", feature = "etcd", feature = "redis"))]
 mod signal;
 pub mod store;
 pub mod suite;

@@ -8,6 +8,8 @@ use crate::store::{Limits, Result, Store};
 pub mod etcd;
 mod fresh;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod shared;
 
 pub use fresh::Fresh;

@@ -1,23 +1,34 @@
-//! Finds a running etcd to test against, or starts one, and takes down again what it started.
+//! Finds a running server to test against, or starts one, and takes down again what it started.
 
+#[cfg(feature = "etcd")]
 mod check;
+mod child;
 #[cfg(feature = "container")]
 mod container;
 mod keeper;
+#[cfg(feature = "etcd")]
 mod options;
 mod owner;
+#[cfg(feature = "etcd")]
 mod process;
+mod ready;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
+#[cfg(feature = "etcd")]
 use crate::backend::etcd::Access;
 
+#[cfg(feature = "etcd")]
 pub use check::{CheckError, Checked, check};
 pub use keeper::{LeftBehind, take_down_all};
+#[cfg(feature = "etcd")]
 pub use options::{BadOption, ServerChoice, ServerOptions, endpoints};
 
+#[cfg(feature = "etcd")]
 use keeper::Keeper;
 
 /// A running etcd that was checked and can be tested against.
@@ -25,6 +36,7 @@ use keeper::Keeper;
 /// A container or a process that kvspec started goes with this value: [`Server::stop`] says how that went, and dropping
 /// it does the same in silence, inside a tokio runtime or outside.
 #[derive(Debug)]
+#[cfg(feature = "etcd")]
 pub struct Server {
     access: Access,
     version: String,
@@ -32,6 +44,7 @@ pub struct Server {
     keeper: Option<Keeper>,
 }
 
+#[cfg(feature = "etcd")]
 impl Server {
     /// How the server is reached.
     pub fn access(&self) -> &Access {
@@ -127,12 +140,14 @@ pub struct Attempt {
 /// No server was found: every way that was tried, and why it failed.
 ///
 /// Its text is plain and several lines long; who prints it gives it its colour.
+#[cfg(feature = "etcd")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoServer {
     /// The ways in the order in which they were tried.
     pub attempts: Vec<Attempt>,
 }
 
+#[cfg(feature = "etcd")]
 impl NoServer {
     fn advice(&self) -> &'static str {
         match self.attempts.last().map(|last| last.way) {
@@ -150,6 +165,7 @@ impl NoServer {
     }
 }
 
+#[cfg(feature = "etcd")]
 impl fmt::Display for NoServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "目前找不到可实验的 Etcd 服务器")?;
@@ -161,12 +177,14 @@ impl fmt::Display for NoServer {
     }
 }
 
+#[cfg(feature = "etcd")]
 impl std::error::Error for NoServer {}
 
 /// Finds a server in the order that `options` allow: the first way that gives one that passes its check is used.
 ///
 /// Endpoints that were named and do not answer end the search: who names a server does not want another one tested.
 /// Dropping the future takes down what it had started.
+#[cfg(feature = "etcd")]
 pub async fn find(options: &ServerOptions) -> Result<Server, NoServer> {
     let mut attempts = Vec::new();
     for way in ways(options) {
@@ -178,6 +196,7 @@ pub async fn find(options: &ServerOptions) -> Result<Server, NoServer> {
     Err(NoServer { attempts })
 }
 
+#[cfg(feature = "etcd")]
 fn ways(options: &ServerOptions) -> Vec<Way> {
     match options.choice {
         ServerChoice::Auto if options.access.endpoints.is_empty() => {
@@ -189,6 +208,7 @@ fn ways(options: &ServerOptions) -> Vec<Way> {
     }
 }
 
+#[cfg(feature = "etcd")]
 async fn attempt(way: Way, options: &ServerOptions) -> Result<Server, String> {
     match way {
         Way::Endpoints => given(&options.access).await,
@@ -201,6 +221,7 @@ async fn attempt(way: Way, options: &ServerOptions) -> Result<Server, String> {
     }
 }
 
+#[cfg(feature = "etcd")]
 async fn given(access: &Access) -> Result<Server, String> {
     if access.endpoints.is_empty() {
         return Err("none given (--endpoints or ETCD_ENDPOINTS)".into());
@@ -216,13 +237,14 @@ async fn contained(options: &ServerOptions) -> Result<Server, String> {
     keeper::keep(move |stop| container::start(image, tag, startup, stop)).await.map(Server::kept)
 }
 
-#[cfg(not(feature = "container"))]
+#[cfg(all(feature = "etcd", not(feature = "container")))]
 async fn contained(_: &ServerOptions) -> Result<Server, String> {
     Err("this kvspec was built without its feature `container`".into())
 }
 
+#[cfg(feature = "etcd")]
 impl Server {
-    fn kept((keeper, facts): (Keeper, keeper::Facts)) -> Self {
+    fn kept((keeper, facts): (Keeper, keeper::Facts<Access>)) -> Self {
         let keeper::Facts { access, version, origin } = facts;
         Self { access, version, origin, keeper: Some(keeper) }
     }

@@ -1,0 +1,1 @@
+//! The Redis backend against a real Redis.
