@@ -82,6 +82,11 @@ pub fn clause(id: &str) -> Option<&'static Clause> {
     clauses().iter().find(|clause| clause.id == id)
 }
 
+/// What a group of clauses is about, in the words of its heading.
+pub fn title(letter: &str) -> Option<&'static str> {
+    TEXT.lines().find_map(|line| line.strip_prefix("## ")?.strip_prefix(letter)?.strip_prefix(": "))
+}
+
 /// What is wrong between the contract and a suite, one sentence each: a clause that no scenario checks, a scenario that
 /// checks none, a name that is no clause.
 pub fn gaps(scenarios: &[Arc<Scenario>]) -> Vec<String> {

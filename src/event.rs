@@ -50,7 +50,7 @@ pub enum RunEvent<'a> {
 }
 
 /// What became of a case.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outcome {
     /// The case.
     pub case: Case,
@@ -77,6 +77,8 @@ pub struct Tally {
     pub passed: usize,
     /// How many failed.
     pub failed: usize,
+    /// How many failed as a list of known failures says.
+    pub known: usize,
     /// How many could not be judged.
     pub inconclusive: usize,
     /// How many kvspec itself failed at.
@@ -95,7 +97,8 @@ impl Tally {
         match &outcome.verdict {
             _ if outcome.is_unfinished() => self.unfinished += 1,
             Verdict::Passed => self.passed += 1,
-            Verdict::Failed(_) => self.failed += 1,
+            Verdict::Failed(_) | Verdict::Stale(_) => self.failed += 1,
+            Verdict::Known(..) => self.known += 1,
             Verdict::Inconclusive(_) => self.inconclusive += 1,
             Verdict::Errored(_) => self.errored += 1,
             Verdict::Skipped(reason) => *self.skipped.entry(reason.clone()).or_default() += 1,

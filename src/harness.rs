@@ -1,6 +1,7 @@
 //! Every case a test of `cargo test`: what a backend author's `tests/conformance.rs` calls.
 
 use std::collections::BTreeSet;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, RwLock};
@@ -9,12 +10,13 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use owo_colors::Stream;
 
 use crate::backend::{Backend, Clock};
+use crate::known::KnownFailures;
 use crate::plan::{Case, Plan};
 use crate::report::failure::describe;
 use crate::report::paint::Paint;
 use crate::report::warning::warn;
 use crate::runner::Settings;
-use crate::scenario::{self, Scenario, ScenarioError};
+use crate::scenario::{self, Scenario};
 use crate::suite::{self, JOBS};
 use crate::target::{Target, Unavailable};
 use crate::verdict::Verdict;
@@ -41,13 +43,19 @@ const ONE_EACH: &str = "under nextest every test would start a server of its own
 pub struct Harness {
     targets: Vec<Target>,
     folders: Vec<PathBuf>,
+    known: Vec<PathBuf>,
     settings: Settings,
 }
 
 impl Harness {
     /// A harness with the embedded suite and nothing to run it against yet.
     pub fn new() -> Self {
-        Self { targets: Vec::new(), folders: Vec::new(), settings: Settings::default() }
+        Self {
+            targets: Vec::new(),
+            folders: Vec::new(),
+            known: Vec::new(),
+            settings: Settings::default(),
+        }
     }
 
     /// Runs every scenario against this backend too.
@@ -67,6 +75,14 @@ impl Harness {
         self
     }
 
+    /// Takes failures that this file lists for known ones; [`KnownFailures::parse`] says how it is written.
+    ///
+    /// A listed scenario that passes fails the test, and a line that matches no scenario fails them all.
+    pub fn known_failures(mut self, file: impl Into<PathBuf>) -> Self {
+        self.known.push(file.into());
+        self
+    }
+
     /// Has every case run with these settings.
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
@@ -78,8 +94,8 @@ impl Harness {
         let mut arguments = Arguments::from_args();
         // Cases wait more than they work: on as many threads as there are cores, they would wait for each other.
         arguments.test_threads.get_or_insert(JOBS);
-        let scenarios = match self.collect() {
-            Ok(scenarios) => scenarios,
+        let (scenarios, known) = match self.collect().and_then(|suite| self.known(suite)) {
+            Ok(read) => read,
             Err(error) => {
                 eprintln!("{error}");
                 return ExitCode::from(2);
@@ -88,7 +104,8 @@ impl Harness {
         #[cfg(any(feature = "cli", feature = "etcd", feature = "redis"))]
         let signals = crate::signal::Signals::listen(self.settings.abort.clone()).ok();
         let trials = Arc::new(Trials::new(self.settings));
-        let plan = Plan::new(self.targets, &scenarios);
+        let mut plan = Plan::new(self.targets, &scenarios);
+        known.iter().for_each(|list| plan.know(None, list));
         let mut tests: Vec<_> = plan
             .shares
             .iter()
@@ -109,14 +126,27 @@ impl Harness {
         conclusion.exit_code()
     }
 
-    fn collect(&self) -> Result<Vec<Arc<Scenario>>, ScenarioError> {
+    fn collect(&self) -> Result<Vec<Scenario>, Box<dyn Error>> {
         let mut scenarios = scenario::embedded()?;
         for folder in &self.folders {
             scenarios.extend(scenario::from_dir(folder)?);
         }
-        Ok(scenarios.into_iter().map(Arc::new).collect())
+        Ok(scenarios)
+    }
+
+    fn known(&self, suite: Vec<Scenario>) -> Result<Collected, Box<dyn Error>> {
+        let mut lists = Vec::new();
+        for file in &self.known {
+            let list = KnownFailures::from_file(file)?;
+            list.check(&suite)?;
+            lists.push(list);
+        }
+        Ok((suite.into_iter().map(Arc::new).collect(), lists))
     }
 }
+
+/// The scenarios to run, and what is known of them.
+type Collected = (Vec<Arc<Scenario>>, Vec<KnownFailures>);
 
 impl Default for Harness {
     fn default() -> Self {
@@ -175,6 +205,9 @@ impl Trials {
         match &outcome.verdict {
             Verdict::Passed => Ok(Completion::Completed),
             Verdict::Skipped(reason) => Ok(Completion::ignored_with(reason)),
+            Verdict::Known(reason, _) => {
+                Ok(Completion::ignored_with(format!("known to fail: {reason}")))
+            }
             Verdict::Errored(reason) if outcome.is_unfinished() => {
                 // Whatever ended this one early, the others need not each wait to find out.
                 self.settings.abort.throw();

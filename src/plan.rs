@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::known::{Known, KnownFailures};
 use crate::scenario::Scenario;
 use crate::target::Target;
 
@@ -14,6 +15,8 @@ pub struct Case {
     pub scenario: Arc<Scenario>,
     /// Why it is not run, where that is known.
     pub skip: Option<String>,
+    /// What a list of known failures says of it.
+    pub known: Option<Known>,
 }
 
 impl Case {
@@ -98,6 +101,7 @@ impl Plan {
             backend: target.name().into(),
             scenario: scenario.clone(),
             skip: None,
+            known: None,
         };
         let share = |target: Target| {
             let cases = scenarios.iter().map(|scenario| case(&target, scenario)).collect();
@@ -109,6 +113,16 @@ impl Plan {
     /// Opens every target, and marks what cannot run as skipped.
     pub fn open(&mut self) {
         self.shares.iter_mut().for_each(Share::open);
+    }
+
+    /// Marks what a list of known failures says of the cases of a backend, or of all backends.
+    pub fn know(&mut self, backend: Option<&str>, list: &KnownFailures) {
+        let shares = self.shares.iter_mut();
+        let named = shares.filter(|share| backend.is_none_or(|name| share.target.name() == name));
+        for case in named.flat_map(|share| &mut share.cases) {
+            let known = list.find(&case.scenario.name).cloned();
+            case.known = known.or(case.known.take());
+        }
     }
 
     /// How many cases there are.

@@ -7,10 +7,11 @@ use std::time::Instant;
 
 use crate::backend::Clock;
 use crate::event::{Outcome, RunEvent, Summary, Tally};
+use crate::known::Known;
 use crate::plan::{Case, Plan, Share};
 use crate::runner::{self, Settings};
 use crate::target::Ready;
-use crate::transcript::End;
+use crate::transcript::{End, Transcript};
 use crate::verdict::{Verdict, judge};
 
 /// How many cases run side by side on a store in real time: they wait more than they work.
@@ -145,15 +146,41 @@ fn side_by_side(
     })
 }
 
-/// Runs one case and judges it.
+/// Runs one case and judges it, as often as a list of known failures says that it may need.
 pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
     let started = Instant::now();
+    let tries = case.known.as_ref().and_then(|known| known.tries).unwrap_or(1);
+    let (mut verdict, mut transcript) = try_case(case, ready, settings);
+    for _ in 1..tries {
+        if verdict == Verdict::Passed || settings.abort.is_thrown() {
+            break;
+        }
+        (verdict, transcript) = try_case(case, ready, settings);
+    }
+    let verdict = with_known(verdict, case.known.as_ref());
+    Outcome { case: case.clone(), verdict, transcript: Some(transcript), took: started.elapsed() }
+}
+
+fn try_case(case: &Case, ready: &Ready, settings: &Settings) -> (Verdict, Transcript) {
     let transcript = match settings.abort.is_thrown() {
-        true => crate::transcript::Transcript { entries: Vec::new(), end: End::Aborted },
+        true => Transcript { entries: Vec::new(), end: End::Aborted },
         false => runner::run(&case.scenario, ready.backend.as_ref(), settings),
     };
-    let verdict = judge(&case.scenario, &transcript);
-    Outcome { case: case.clone(), verdict, transcript: Some(transcript), took: started.elapsed() }
+    (judge(&case.scenario, &transcript), transcript)
+}
+
+/// What a verdict is worth where a list says that the case fails; one that fails only sometimes may do either.
+fn with_known(verdict: Verdict, known: Option<&Known>) -> Verdict {
+    match (verdict, known) {
+        (Verdict::Failed(mismatch), Some(known)) if known.tries.is_none() => {
+            Verdict::Known(known.reason.clone(), mismatch)
+        }
+        (Verdict::Passed, Some(known)) if known.tries.is_none() => Verdict::Stale(format!(
+            "line {} of the known failures, '{}', says that it fails: strike it out",
+            known.line, known.pattern
+        )),
+        (verdict, _) => verdict,
+    }
 }
 
 /// Why the server is not there any more, where a case found out.

@@ -88,6 +88,11 @@ impl Target {
         self.starts_a_server
     }
 
+    /// The same target under another name.
+    pub fn called(self, name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..self }
+    }
+
     /// The backend's name, known before anything is opened.
     pub fn name(&self) -> &str {
         &self.name

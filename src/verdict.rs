@@ -21,8 +21,12 @@ pub enum Verdict {
     Passed,
     /// It was not run: why.
     Skipped(String),
+    /// It failed, as a list of known failures says that it does: why.
+    Known(String, Box<Mismatch>),
     /// The store answered otherwise than the contract demands.
     Failed(Box<Mismatch>),
+    /// It passed, and a list of known failures says that it does not: what to strike out.
+    Stale(String),
     /// Nothing can be said of the store: why.
     Inconclusive(String),
     /// kvspec could not do its job: why.
@@ -122,7 +126,8 @@ fn mismatch(
     Mismatch { line, command, diff, notes }
 }
 
-fn difference(expected: &str, observed: &str) -> Vec<DiffLine> {
+/// The differences between two texts, with a few lines around each.
+pub fn difference(expected: &str, observed: &str) -> Vec<DiffLine> {
     let diff = TextDiff::from_lines(expected, observed);
     let mut lines = Vec::new();
     for (index, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {

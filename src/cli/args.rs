@@ -1,17 +1,22 @@
 //! What the command line may say.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
+use super::backends::{self, Openers};
 use super::{Problem, said};
-use crate::builtin;
+use crate::builtin::NAMES;
 use crate::harness::REQUIRE_SERVER;
+use crate::known::KnownFailures;
 use crate::plan::Filter;
+use crate::runner::Abort;
 use crate::scenario::words::Span;
 use crate::scenario::{self, Scenario};
+use crate::target::Target;
 #[cfg(feature = "etcd")]
 use crate::{
     backend::etcd::{Tls, User},
@@ -53,6 +58,17 @@ pub(super) enum Job {
 Example:
   kvspec run --backend etcd --endpoints http://127.0.0.1:2379 --exact core/watch/two-updates-one-key")]
     Run(Box<RunArgs>),
+    /// Run the same scripts on two stores, and show where they answer differently.
+    #[command(after_help = "\
+Example: before an upgrade
+  kvspec compare --endpoints http://127.0.0.1:2379 --with-endpoints http://127.0.0.1:2381")]
+    Compare(Box<CompareArgs>),
+    /// Write a crate with a small store that passes, to begin your own with.
+    #[command(after_help = "Example:\n  kvspec new demo && cd demo && cargo test")]
+    New(NewArgs),
+    /// Show what several stores can do, measured in one run.
+    #[command(after_help = "Example:\n  kvspec matrix --backend memory,etcd --markdown")]
+    Matrix(Box<MatrixArgs>),
     /// Name every scenario, its law and its clauses; starts nothing.
     #[command(after_help = "Example:\n  kvspec list core/ttl")]
     List(ListArgs),
@@ -73,9 +89,15 @@ Example:
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// The backends to run against, separated by commas; all of them where it is not given.
-    #[arg(long, value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(builtin::NAMES))]
+    /// The backends to run against, separated by commas; memory and etcd where it is not given.
+    #[arg(long, value_delimiter = ',', value_parser = backends::name)]
     pub backend: Vec<String>,
+    /// A list of known failures: of one backend, or of all.
+    #[arg(long, value_name = "[BACKEND=]FILE")]
+    pub known_failures: Vec<String>,
+    /// A list of scenarios that fail only sometimes, written likewise.
+    #[arg(long, value_name = "[BACKEND=]FILE")]
+    pub known_flaky: Vec<String>,
     /// How many cases run side by side; by default as many as fit the store's clock.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
@@ -104,6 +126,152 @@ pub(super) struct ListArgs {
     /// Show each clause of the contract and the scenarios that check it; fails where there is a gap.
     #[arg(long)]
     pub clauses: bool,
+}
+
+impl RunArgs {
+    /// The backends to run against.
+    pub fn backends(&self) -> Vec<String> {
+        if self.backend.is_empty() {
+            BACKENDS.map(String::from).into()
+        } else {
+            self.backend.clone()
+        }
+    }
+
+    /// The lists of known failures, each with its backend; one whose pattern matches nothing is refused.
+    pub fn known(&self) -> Result<Vec<(Option<String>, KnownFailures)>, Problem> {
+        let suite = self.choice.suite()?;
+        let sure = self.known_failures.iter().map(|spec| (spec, false));
+        let flaky = self.known_flaky.iter().map(|spec| (spec, true));
+        let read = |(spec, is_flaky): (&String, bool)| {
+            let (backend, file) = match spec.split_once('=') {
+                Some((backend, file)) => (Some(backends::name(backend).map_err(said)?), file),
+                None => (None, spec.as_str()),
+            };
+            let list = KnownFailures::from_file(Path::new(file)).map_err(said)?;
+            list.check(&suite).map_err(said)?;
+            Ok((backend, if is_flaky { list.flaky() } else { list }))
+        };
+        sure.chain(flaky).map(read).collect()
+    }
+}
+
+/// The backends that are run against where none is named.
+const BACKENDS: [&str; if cfg!(feature = "etcd") { 2 } else { 1 }] = [
+    "memory",
+    #[cfg(feature = "etcd")]
+    "etcd",
+];
+
+#[derive(Debug, Group)]
+pub(super) struct NewArgs {
+    /// The name of the crate, and of the folder that it is written to.
+    pub name: String,
+    /// Depend on a kvspec in this folder instead of a published one.
+    #[arg(long, value_name = "DIR")]
+    pub path: Option<PathBuf>,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct CompareArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// The one store.
+    #[arg(long, default_value = "etcd", value_parser = backends::name)]
+    pub backend: String,
+    /// The other store.
+    #[arg(long, default_value = "etcd", value_parser = backends::name)]
+    pub with: String,
+    /// How long one call of a store may take, such as 500ms or 10s.
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = deadline)]
+    pub deadline: Duration,
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Client URLs of the other etcd, separated by commas; the same user and files are used.
+    #[cfg(feature = "etcd")]
+    #[arg(long, value_name = "URL,…", help_heading = "etcd server")]
+    pub with_endpoints: Option<String>,
+}
+
+impl CompareArgs {
+    /// Opens something with what the command line says of the one server.
+    pub fn one<T>(
+        &self,
+        abort: &Abort,
+        open: impl FnOnce(&Openers) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        #[cfg(feature = "etcd")]
+        let server = self.server.options()?;
+        open(&Openers {
+            #[cfg(feature = "etcd")]
+            server: &server,
+            abort,
+        })
+    }
+
+    /// Opens something with what the command line says of the other server.
+    pub fn other<T>(
+        &self,
+        abort: &Abort,
+        open: impl FnOnce(&Openers) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        #[cfg(feature = "etcd")]
+        let server = {
+            let mut server = self.server.options()?;
+            if let Some(list) = &self.with_endpoints {
+                server.access.endpoints =
+                    endpoints(list).map_err(|error| said(format!("--with-endpoints: {error}")))?;
+            }
+            server
+        };
+        open(&Openers {
+            #[cfg(feature = "etcd")]
+            server: &server,
+            abort,
+        })
+    }
+}
+
+#[derive(Debug, Group)]
+pub(super) struct MatrixArgs {
+    #[command(flatten)]
+    pub choice: ChoiceArgs,
+    /// The backends to show, separated by commas; all that are in this kvspec where it is not given.
+    #[arg(long, value_delimiter = ',', value_parser = backends::name)]
+    pub backend: Vec<String>,
+    /// Print Markdown.
+    #[arg(long)]
+    pub markdown: bool,
+    /// Compare the tables with those between `<!-- matrix -->` and `<!-- /matrix -->` in a file; fails where they differ.
+    #[arg(long, value_name = "FILE")]
+    pub check: Option<PathBuf>,
+    #[cfg(feature = "etcd")]
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+impl MatrixArgs {
+    /// The backends to show.
+    pub fn backends(&self) -> Vec<String> {
+        if self.backend.is_empty() {
+            NAMES.iter().map(ToString::to_string).collect()
+        } else {
+            self.backend.clone()
+        }
+    }
+
+    /// The target of that name.
+    pub fn target(&self, abort: &Abort, name: &str) -> Result<Target, Problem> {
+        #[cfg(feature = "etcd")]
+        let server = self.server.options()?;
+        let openers = Openers {
+            #[cfg(feature = "etcd")]
+            server: &server,
+            abort,
+        };
+        openers.target(name)
+    }
 }
 
 #[derive(Debug, Group)]
@@ -140,15 +308,19 @@ impl ChoiceArgs {
         !self.filter.is_empty() || !self.skip.is_empty()
     }
 
+    /// Every scenario that there is to choose from.
+    pub fn suite(&self) -> Result<Vec<Scenario>, Problem> {
+        match &self.scenarios {
+            Some(folder) => scenario::from_dir(folder).map_err(said),
+            None => scenario::embedded().map_err(said),
+        }
+    }
+
     /// The scenarios that are wanted.
-    pub fn choose(&self) -> Result<Vec<std::sync::Arc<Scenario>>, Problem> {
-        let scenarios = match &self.scenarios {
-            Some(folder) => scenario::from_dir(folder),
-            None => scenario::embedded(),
-        };
+    pub fn choose(&self) -> Result<Vec<Arc<Scenario>>, Problem> {
         let filter =
             Filter { patterns: self.filter.clone(), exact: self.exact, skip: self.skip.clone() };
-        filter.choose(scenarios.map_err(said)?).map_err(said)
+        filter.choose(self.suite()?).map_err(said)
     }
 }
 

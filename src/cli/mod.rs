@@ -1,7 +1,11 @@
 //! The `kvspec` command: arguments, and what its exit codes mean.
 
 mod args;
+mod backends;
+mod compare;
 mod list;
+mod matrix;
+mod new;
 #[cfg(feature = "etcd")]
 mod record;
 mod run;
@@ -37,6 +41,9 @@ pub fn main() -> ExitCode {
     }
     let done = match args.job {
         Job::Run(args) => run::run(&args),
+        Job::Compare(args) => compare::run(&args),
+        Job::New(args) => new::new(&args),
+        Job::Matrix(args) => matrix::run(&args),
         Job::List(args) => list::list(&args),
         Job::SelfCheck(args) => self_check::self_check(&args),
         #[cfg(feature = "etcd")]

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal};
 use owo_colors::Stream;
 
 use super::args::RunArgs;
+use super::backends::Openers;
 use super::{Problem, exit, said, typed};
-use crate::builtin;
 use crate::event::Summary;
 use crate::plan::{Plan, Share};
 use crate::report::paint::Paint;
@@ -21,9 +21,11 @@ use crate::target::Target;
 pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
     let scenarios = args.choice.choose()?;
     let abort = Abort::new();
+    let known = args.known()?;
     let targets = targets(args, &abort)?;
     let signals = Signals::listen(abort.clone()).map_err(said)?;
     let mut plan = Plan::new(targets, &scenarios);
+    known.iter().for_each(|(backend, list)| plan.know(backend.as_deref(), list));
     open(&mut plan);
     if let Some(code) = signals.exit_code() {
         eprintln!("kvspec: interrupted before the first case");
@@ -57,18 +59,14 @@ fn open(plan: &mut Plan) {
 }
 
 fn targets(args: &RunArgs, abort: &Abort) -> Result<Vec<Target>, Problem> {
-    let is_wanted =
-        |name: &str| args.backend.is_empty() || args.backend.iter().any(|wanted| wanted == name);
-    let mut targets = Vec::new();
-    if is_wanted("memory") {
-        targets.push(builtin::memory_target());
-    }
     #[cfg(feature = "etcd")]
-    if is_wanted("etcd") {
-        targets.push(builtin::etcd_target(args.server.options()?, abort.clone()));
-    }
-    let _ = abort;
-    Ok(targets)
+    let server = args.server.options()?;
+    let openers = Openers {
+        #[cfg(feature = "etcd")]
+        server: &server,
+        abort,
+    };
+    args.backends().iter().map(|name| openers.target(name)).collect()
 }
 
 /// What is not there.

@@ -101,7 +101,12 @@ impl Shown<'_> {
     /// The failure as the mutant's author would read it.
     fn failure(&self, mutant: &Mutant, kill: &Kill) -> String {
         let Some(scenario) = self.scenario(kill) else { return String::new() };
-        let case = Case { backend: mutant.name.into(), scenario: scenario.clone(), skip: None };
+        let case = Case {
+            backend: mutant.name.into(),
+            scenario: scenario.clone(),
+            skip: None,
+            known: None,
+        };
         let verdict = Verdict::Failed(kill.mismatch.clone());
         let outcome = Outcome { case, verdict, transcript: None, took: Duration::ZERO };
         let rerun = format!(

@@ -15,8 +15,11 @@ pub fn describe(outcome: &Outcome, rerun: &str, paint: Paint) -> String {
     let scenario = &outcome.case.scenario;
     let mut text = format!("  {}\n", paint.head(&scenario.law));
     match &outcome.verdict {
-        Verdict::Passed | Verdict::Skipped(_) => return String::new(),
+        Verdict::Passed | Verdict::Skipped(_) | Verdict::Known(..) => return String::new(),
         Verdict::Failed(mismatch) => text.push_str(&difference(scenario, mismatch, paint)),
+        Verdict::Stale(reason) => {
+            text.push_str(&format!("  at {}\n  it passed: {reason}\n", scenario.path.display()));
+        }
         Verdict::Inconclusive(reason) => {
             text.push_str(&format!(
                 "  at {}\n  nothing can be said: {reason}\n",
@@ -47,7 +50,17 @@ fn difference(scenario: &Scenario, mismatch: &Mismatch, paint: Paint) -> String 
     writeln!(text, "  at {place}: {}", paint.head(&mismatch.command)).expect("a string takes all");
     writeln!(text, "  {}   {}", paint.good("- expected"), paint.bad("+ observed"))
         .expect("a string takes all");
-    for line in &mismatch.diff {
+    text.push_str(&diff(&mismatch.diff, paint));
+    for note in &mismatch.notes {
+        writeln!(text, "  the store said: {note}").expect("a string takes all");
+    }
+    text
+}
+
+/// A diff in indented lines.
+pub fn diff(lines: &[DiffLine], paint: Paint) -> String {
+    let mut text = String::new();
+    for line in lines {
         let line = match line {
             DiffLine::Same(None) => paint.faint("    …"),
             DiffLine::Same(Some(line)) => paint.faint(format!("    {line}").trim_end()),
@@ -55,9 +68,6 @@ fn difference(scenario: &Scenario, mismatch: &Mismatch, paint: Paint) -> String 
             DiffLine::Observed(line) => paint.bad(format!("  + {line}")),
         };
         writeln!(text, "{line}").expect("a string takes all");
-    }
-    for note in &mismatch.notes {
-        writeln!(text, "  the store said: {note}").expect("a string takes all");
     }
     text
 }

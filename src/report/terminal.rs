@@ -102,11 +102,12 @@ impl<W: Write> Terminal<W> {
         if outcome.is_unfinished() {
             return Ok(());
         }
-        let is_worth_a_line = !matches!(outcome.verdict, Verdict::Passed | Verdict::Skipped(_));
+        let is_worth_a_line =
+            !matches!(outcome.verdict, Verdict::Passed | Verdict::Skipped(_) | Verdict::Known(..));
         if is_worth_a_line || self.bar.is_none() {
             let (word, name) = (self.word(&outcome.verdict), self.name(&outcome.case));
             let more = match &outcome.verdict {
-                Verdict::Skipped(reason) => reason.clone(),
+                Verdict::Skipped(reason) | Verdict::Known(reason, _) => reason.clone(),
                 _ => seconds(outcome.took),
             };
             self.line(&format!("{word} {name}  {}", self.paint.faint(more)))?;
@@ -128,7 +129,9 @@ impl<W: Write> Terminal<W> {
         match verdict {
             Verdict::Passed => self.paint.good("pass"),
             Verdict::Skipped(_) => self.paint.odd("skip"),
+            Verdict::Known(..) => self.paint.odd("known"),
             Verdict::Failed(_) => self.paint.loud("FAIL"),
+            Verdict::Stale(_) => self.paint.loud("STALE"),
             Verdict::Inconclusive(_) => self.paint.odd("UNCLEAR"),
             Verdict::Errored(_) => self.paint.loud("ERROR"),
         }
@@ -181,6 +184,7 @@ impl<W: Write> Terminal<W> {
         let told = [
             (tally.passed, "passed", paint.good(format!("{} passed", tally.passed))),
             (tally.failed, "failed", paint.loud(format!("{} failed", tally.failed))),
+            (tally.known, "known", paint.odd(format!("{} known to fail", tally.known))),
             (tally.inconclusive, "unclear", paint.odd(format!("{} unclear", tally.inconclusive))),
             (tally.errored, "errored", paint.loud(format!("{} errored", tally.errored))),
             (tally.unfinished, "unfinished", paint.odd(format!("{} unfinished", tally.unfinished))),

@@ -8,7 +8,7 @@ use super::{Ran, kvspec, lonely, scripts};
 #[case(&[], "Usage: kvspec")]
 #[case(&["frob"], "unrecognized subcommand 'frob'")]
 #[case(&["run", "--frob"], "unexpected argument '--frob'")]
-#[case(&["run", "--backend", "mem"], "possible values: memory, etcd")]
+#[case(&["run", "--backend", "mem"], "there are: memory, etcd")]
 #[case(&["run", "--jobs", "0"], "0 is not in 1..=65535")]
 #[case(&["run", "--deadline", "soon"], "such as 500ms or 5s")]
 #[case(&["run", "--deadline", "0s"], "a deadline of nothing")]
@@ -36,23 +36,31 @@ fn a_bad_variable_is_named() {
 }
 
 #[rstest]
-#[case::command("# A law.\nupdate k v\nfrobnicate k\n---\n", 3, "unknown command 'frobnicate'")]
-#[case::names_all("# A law.\n\nfrobnicate k\n---\n", 3, "there are: close, ")]
-#[case::argument("# A law.\nupdate k\n---\n", 2, "'value'")]
-#[case::span("# A law.\nupdate k v ttl=5\n---\n", 2, "such as 500ms or 5s")]
-#[case::watch("# A law.\nevents w\n---\n", 2, "no watch is called 'w'")]
-#[case::lease("# A law.\nkeep_alive a\n---\n", 2, "no lease is called 'a'")]
-#[case::law("read k\n---\n", 1, "states the law")]
-#[case::need("# A law.\n# needs: luck\nread k\n---\n", 2, "'luck' is no need")]
-#[case::separator("# A law.\nread k\n", 3, "--- and what the commands answer")]
-#[case::quote("# A law.\nread \"k\n---\n", 2, "cannot be read from column 6 on: read \"k")]
+#[case::command(
+    "# A law.\nupdate k v\nfrobnicate k\n---\nok\n",
+    3,
+    "there is no command 'frobnicate'"
+)]
+#[case::names_all("# A law.\n\nfrobnicate k\n---\nok\n", 3, "there are: close, ")]
+#[case::argument(
+    "# A law.\nupdate k\n---\nok\n",
+    2,
+    "expected: update KEY VALUE [ttl=SPAN | lease=NAME]"
+)]
+#[case::span("# A law.\nupdate k v ttl=5\n---\nok\n", 2, "such as 500ms or 5s")]
+#[case::watch("# A law.\nevents w\n---\nok\n", 2, "no watch is called 'w'")]
+#[case::lease("# A law.\nkeep_alive a\n---\nok\n", 2, "no lease is called 'a'")]
+#[case::law("read k\n---\nok\n", 1, "states the law")]
+#[case::need("# A law.\n# needs: luck\nread k\n---\nok\n", 2, "'luck' is no need")]
+#[case::separator("# A law.\nread k\n", 2, "expected a line '---'")]
+#[case::quote("# A law.\nread \"k\n---\nok\n", 2, "the quotes in column 6 do not end")]
 fn a_bad_script(#[case] text: &str, #[case] line: usize, #[case] words: &str) {
     let folder = scripts(&[("good.kv", "# A law.\nread k\n---\n(none)\n"), ("sub/bad.kv", text)]);
     let path = folder.path().join("sub/bad.kv");
     for job in ["run", "list"] {
         let ran = Ran::of(lonely([job, "--scenarios"]).arg(folder.path())).exits(2);
         assert_eq!(ran.out, "");
-        ran.warns(&format!("{}: line {line}", path.display())).warns(words);
+        ran.warns(&format!("{}:{line}: ", path.display())).warns(words);
     }
 }
 

@@ -59,7 +59,8 @@ fn a_failure_says_all_that_is_needed() {
   - read key1: v2
   + read key1: v1
     read key2: (none)
-  clauses: K1 K3
+  clause K1: A write that has returned is seen by every read that begins afterwards, from any client.
+  clause K3: Writing a key that exists replaces its value, and counts as a write also where the value is the same.
   source: nowhere
   rerun: kvspec run --scenarios {folder} --backend memory --exact own/wrong
 

@@ -1,11 +1,11 @@
 //! `kvspec serve -- CMD`: a server for the command, and the command's own end.
 
 use std::io::{BufRead, BufReader};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rstest::rstest;
 
-use super::early::signal;
+use super::early::{SOON, signal};
 use super::server::Etcd;
 use super::{Ran, kvspec, lonely};
 
@@ -49,7 +49,7 @@ fn a_signal_is_passed_on(#[case] trap: &str, #[case] code: i32) {
     let told = Instant::now();
     signal("TERM", child.id());
     assert_eq!(child.wait().unwrap().code(), Some(code));
-    assert!(told.elapsed() < Duration::from_secs(2), "it took {:?}", told.elapsed());
+    assert!(told.elapsed() < SOON, "it took {:?}", told.elapsed());
     // The command held the other end, and has let go of it.
     assert_eq!(out.read_line(&mut line).unwrap(), 0);
 }

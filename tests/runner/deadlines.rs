@@ -261,14 +261,13 @@ struct StandsStill;
 #[async_trait]
 impl Twist for StandsStill {
     async fn read(&self, _: &MemoryStore, _: &[u8]) -> Result<Option<Vec<u8>>> {
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        std::thread::spawn(move || {
-            std::thread::sleep(Duration::from_millis(50));
-            let _ = sender.send(b"v".to_vec());
-        });
         let (relay, relayed) = tokio::sync::oneshot::channel();
-        // The answer passes another task, as those of a network client do.
-        tokio::spawn(async move { relay.send(receiver.await.unwrap()).unwrap() });
+        // The answer passes another task, as those of a network client do: when the process wakes up, the deadline and
+        // the answer are both due.
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            relay.send(b"v".to_vec()).expect("it is waited for");
+        });
         tokio::spawn(async { std::thread::sleep(Duration::from_millis(900)) });
         Ok(relayed.await.ok())
     }

@@ -183,14 +183,15 @@ fn fences_show_in_no_other_watch_no_list_and_no_count() {
     let stage = Stage::new(Right);
     stage
         .run(
-            "watch \"\" as=all\nwatch k as=w\nb: watch k as=other\nupdate k v\nevents w\nb: events w\nlist \"\"\nlist \"\" count=true\nnext all\nevents all\nevents other count=true\n---
+            "watch \"\" as=all\nwatch k as=w\nb: watch k as=other\nupdate k v\nevents w\nb: events w\nlist \"\"\nlist \"\" count=true\nnext all\nupdate k v2\nnext all\nevents all\nevents other count=true\n---
 events w: put k v
 b: events w: (no events)
 list \"\": k
 list \"\": 1 keys, ascending
 next all: put k v
+next all: put k v2
 events all: (no events)
-events other: 1 puts, 0 deletes, 1 keys, in order
+events other: 2 puts, 0 deletes, 1 keys, in order
 ",
         )
         .passes();

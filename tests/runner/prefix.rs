@@ -69,7 +69,7 @@ events w: put k v
 time_to_live a: k
 ",
     );
-    run.mismatch();
+    assert_eq!(run.mismatch().notes, [""; 0], "nothing of the case was left behind");
     assert!(run.observed()[0].lines().any(|line| line == told), "{:?}", run.observed());
 }
 

@@ -230,19 +230,24 @@ fn an_interrupted_run_ends_soon_and_says_so() {
         (0..20).map(|number| named(&format!("case-{number}"), "wait 1h\n---\nok\n")).collect();
     let plan = planned(vec![Target::new(Stage::wall(Right))], &scenarios);
     let settings = Settings::default();
-    let abort = settings.abort.clone();
-    let thrower = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(100));
-        abort.throw();
-    });
     let started = Instant::now();
-    let (summary, begun) = run(&plan, Some(5), &settings);
-    thrower.join().unwrap();
+    let mut begun = 0;
+    let summary = suite::run(&plan, &settings, Some(5), &mut |event| {
+        if let RunEvent::CaseStarted { .. } = event {
+            begun += 1;
+            if begun == 5 {
+                settings.abort.throw();
+            }
+        }
+        Ok(())
+    });
+    let summary = summary.expect("nobody fails to listen");
     assert!(started.elapsed() < Duration::from_secs(2));
     assert_eq!(summary.ended_early.as_deref(), Some("interrupted"));
     let (_, tally) = &summary.tallies[0];
-    assert_eq!((tally.errored, begun.len()), (5, 5));
+    assert_eq!((tally.errored, begun), (5, 5));
     assert_eq!(tally.skipped.values().sum::<usize>(), 15);
+    assert!(summary.is_unjudged());
 }
 
 #[test]
