@@ -17,6 +17,10 @@ use crate::store::{ErrorKind, Result, Store, StoreError, WatchStream};
 /// How many keys the server looks at for one answer to a list; it serves nobody else meanwhile.
 const SCANNED: usize = 1000;
 
+/// The shortest time to live that is granted. Redis counts in milliseconds, but a key that is gone before its writer has
+/// heard that it was written is of use to nobody.
+const FLOOR: Duration = Duration::from_secs(1);
+
 /// One client of a Redis, with a connection that its calls share and one more for each watch.
 ///
 /// A connection that broke stays broken: then every call answers [`ErrorKind::Unavailable`], and another client has to
@@ -80,9 +84,9 @@ fn named(key: &[u8]) -> Result<&[u8]> {
     if key.is_empty() { Err(ErrorKind::EmptyKey.into()) } else { Ok(key) }
 }
 
-/// A time to live in the milliseconds that Redis counts in: never less, and never 0, which it refuses.
+/// A time to live in the milliseconds that Redis counts in: never less, and never 0, which Redis refuses.
 fn milliseconds(ttl: Duration) -> Result<u64> {
-    let whole = ttl.as_nanos().div_ceil(1_000_000).max(1);
+    let whole = ttl.max(FLOOR).as_nanos().div_ceil(1_000_000);
     u64::try_from(whole).ok().filter(|whole| i64::try_from(*whole).is_ok()).ok_or_else(|| {
         StoreError::new(ErrorKind::TtlTooLarge, "Redis counts no more than 2^63 milliseconds")
     })
@@ -148,9 +152,9 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case(Duration::ZERO, 1)]
-    #[case(Duration::from_nanos(1), 1)]
-    #[case(Duration::from_micros(1001), 2)]
+    #[case(Duration::ZERO, 1000)]
+    #[case(Duration::from_millis(10), 1000)]
+    #[case(Duration::from_nanos(1_000_000_001), 1001)]
     #[case(Duration::from_millis(2500), 2500)]
     fn a_time_to_live_is_never_cut_short(#[case] ttl: Duration, #[case] granted: u64) {
         assert_eq!(milliseconds(ttl), Ok(granted));
