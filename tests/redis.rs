@@ -57,7 +57,7 @@ async fn send(address: &Address, words: &[&str]) {
     let client = redis::Client::open(format!("redis://{address}")).expect("an address");
     let mut connection = soon(client.get_multiplexed_async_connection()).await.expect("connected");
     let mut command = cmd(words[0]);
-    words[1..].iter().for_each(|word| drop(command.arg(word)));
+    command.arg(&words[1..]);
     let () = soon(command.query_async(&mut connection)).await.expect("done");
 }
 
