@@ -123,11 +123,10 @@ fn side_by_side(
                 // The lock must be free again before the case runs.
                 let next = || queue.lock().expect("no worker panics with the queue").pop_front();
                 while let Some(case) = next() {
-                    if settings.abort.is_thrown() {
-                        let _ = sender.send(News::Finished(Box::new(left_out(case))));
-                        continue;
+                    // Nobody need hear that a case begins which the end of the run came before.
+                    if !settings.abort.is_thrown() {
+                        let _ = sender.send(News::Started(case.clone()));
                     }
-                    let _ = sender.send(News::Started(case.clone()));
                     let outcome = run_case(case, ready, settings);
                     // At once, for the next case would only find out the same.
                     if lost(&outcome).is_some() {
@@ -164,7 +163,7 @@ pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
 fn try_case(case: &Case, ready: &Ready, settings: &Settings) -> (Verdict, Transcript) {
     let transcript = match settings.abort.is_thrown() {
         true => Transcript { entries: Vec::new(), end: End::Aborted },
-        false => runner::run(&case.scenario, ready.backend.as_ref(), settings),
+        false => runner::run_watched(&case.scenario, &ready.backend, settings),
     };
     (judge(&case.scenario, &transcript), transcript)
 }
@@ -192,15 +191,6 @@ fn lost(outcome: &Outcome) -> Option<&str> {
 }
 
 fn skip(case: &Case) -> Outcome {
-    skipped(case, case.skip.clone().unwrap_or_default())
-}
-
-/// A case that nobody came to; the run as a whole tells why.
-fn left_out(case: &Case) -> Outcome {
-    skipped(case, "the run ended early".into())
-}
-
-fn skipped(case: &Case, reason: String) -> Outcome {
-    let took = std::time::Duration::ZERO;
-    Outcome { case: case.clone(), verdict: Verdict::Skipped(reason), transcript: None, took }
+    let verdict = Verdict::Skipped(case.skip.clone().unwrap_or_default());
+    Outcome { case: case.clone(), verdict, transcript: None, took: std::time::Duration::ZERO }
 }

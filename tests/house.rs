@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use kvspec::scenario::{self, script};
+use kvspec::scenario::{self, command};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -45,7 +45,7 @@ fn the_readme_shows_a_scenario_as_it_is() {
 #[test]
 fn the_manual_has_every_command() {
     let manual = manual();
-    for name in script::NAMES {
+    for name in command::NAMES {
         assert!(
             manual.contains(&format!("\n | `{name}")),
             "the manual's table of commands lacks '{name}'"

@@ -1,6 +1,6 @@
 //! Commands of stores that have directories.
 
-use super::perform::Session;
+use super::session::Session;
 use crate::scenario::words::Bytes;
 use crate::store::{Directories, ErrorKind, Result, Store, StoreError};
 use crate::transcript::Answer;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::lease::leases;
-use super::perform::Session;
+use super::session::Session;
 use super::watches;
 use crate::scenario::command::Command;
-use crate::scenario::script::watch_name;
+use crate::scenario::command::watch_name;
 use crate::scenario::words::{Bytes, Rev};
 use crate::store::{ErrorKind, Result, Store, StoreError};
 use crate::transcript::{Answer, KeyCount};

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::clients::random;
 use super::expiry::{self, Held, Hold};
-use super::perform::Session;
+use super::session::Session;
 use crate::scenario::words::Bytes;
 use crate::store::{ErrorKind, LeaseId, Leases, Result, Store, StoreError};
 use crate::transcript::{Answer, Left};

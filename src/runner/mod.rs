@@ -1,6 +1,7 @@
 //! Drives one scenario against one backend, and records what it sees.
 
 mod abort;
+mod bulk;
 mod cleanup;
 mod clients;
 mod directory;
@@ -8,14 +9,18 @@ mod expiry;
 mod fill;
 mod keys;
 mod lease;
+mod marks;
 mod perform;
 mod race;
 mod revision;
+mod session;
 mod txn;
+mod watchdog;
 mod watches;
 
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -24,7 +29,9 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
 pub use self::abort::Abort;
-use self::perform::Session;
+use self::session::Session;
+use self::watchdog::Pulse;
+pub use self::watchdog::run_watched;
 use crate::backend::{Backend, Clock, Instance};
 use crate::scenario::Scenario;
 use crate::scenario::command::Command;
@@ -56,22 +63,38 @@ impl Default for Settings {
 
 /// Runs a scenario against a backend in a runtime of its own, and records what it sees.
 ///
-/// Blocks the thread that calls it until the case is over and cleaned up.
+/// Blocks the thread that calls it until the case is over and cleaned up. A store that blocks that thread too is waited
+/// for without end; [`run_watched`] gives it up.
 pub fn run(scenario: &Scenario, backend: &dyn Backend, settings: &Settings) -> Transcript {
-    let runtime = match runtime(backend.clock()) {
+    run_beating(scenario, backend, settings, &Arc::default())
+}
+
+fn run_beating(
+    scenario: &Scenario,
+    backend: &dyn Backend,
+    settings: &Settings,
+    pulse: &Arc<Pulse>,
+) -> Transcript {
+    let runtime = match runtime(backend.clock(), pulse) {
         Ok(runtime) => runtime,
         Err(error) => {
             return ended(broken(format!("no runtime could be started for the case: {error}")));
         }
     };
-    let transcript = run_in(&runtime, scenario, backend, settings);
+    let transcript = run_in(&runtime, scenario, backend, settings, pulse);
     // Tasks of the store that wait for something blocking must not hold up the run.
     runtime.shutdown_background();
     transcript
 }
 
-fn runtime(clock: Clock) -> std::io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().start_paused(clock == Clock::Virtual).build()
+fn runtime(clock: Clock, pulse: &Arc<Pulse>) -> std::io::Result<Runtime> {
+    let (rests, wakes) = (pulse.clone(), pulse.clone());
+    Builder::new_current_thread()
+        .enable_all()
+        .start_paused(clock == Clock::Virtual)
+        .on_thread_park(move || rests.beat())
+        .on_thread_unpark(move || wakes.beat())
+        .build()
 }
 
 fn run_in(
@@ -79,6 +102,7 @@ fn run_in(
     scenario: &Scenario,
     backend: &dyn Backend,
     settings: &Settings,
+    pulse: &Pulse,
 ) -> Transcript {
     let opening = async { Ok(clients::within(OPENING, backend.instance()).await) };
     let name = backend.name();
@@ -92,7 +116,7 @@ fn run_in(
         }
         Err(end) => return ended(end),
     };
-    let mut transcript = run_on(runtime, scenario, backend, instance.as_ref(), settings);
+    let mut transcript = run_on(runtime, scenario, backend, instance.as_ref(), settings, pulse);
     // Taken down inside the runtime, which what it is made of may need.
     let taken_down = guarded(runtime, async { drop(instance) });
     if let (End::Finished, Err(panic)) = (&transcript.end, taken_down) {
@@ -108,6 +132,7 @@ fn run_on(
     backend: &dyn Backend,
     instance: &dyn Instance,
     settings: &Settings,
+    pulse: &Pulse,
 ) -> Transcript {
     let opening = async { Session::open(instance, backend, settings).await.map_err(broken) };
     let session = match unless_aborted(runtime, &settings.abort, backend.name(), opening) {
@@ -116,7 +141,7 @@ fn run_on(
     };
     let started = runtime.block_on(async { Instant::now() });
     let mut recorder =
-        Recorder { runtime, session, settings, started, entries: Vec::new(), end: None };
+        Recorder { runtime, session, settings, pulse, started, entries: Vec::new(), end: None };
     let ran = goldenscript::generate(&mut recorder, &scenario.text);
     recorder.finish(ran.err().map(|error| error.to_string()))
 }
@@ -163,6 +188,7 @@ struct Recorder<'a> {
     runtime: &'a Runtime,
     session: Session<'a>,
     settings: &'a Settings,
+    pulse: &'a Pulse,
     started: Instant,
     entries: Vec<Entry>,
     end: Option<End>,
@@ -173,6 +199,8 @@ impl goldenscript::Runner for Recorder<'_> {
 
     fn run(&mut self, command: &Command, context: &Context) -> Result<String, Box<dyn Error>> {
         let client = context.prefix.clone();
+        let before = client.as_ref().map(|client| format!("{client}: ")).unwrap_or_default();
+        self.pulse.note(before + &command.label());
         let (session, abort, runtime) = (&mut self.session, &self.settings.abort, self.runtime);
         let at = runtime.block_on(async { Instant::now() });
         let perform = AssertUnwindSafe(session.perform(command, client.as_deref())).catch_unwind();

@@ -1,57 +1,14 @@
-//! One run of a scenario: what it holds, and which part of the runner does which command.
+//! Which part of the runner does which command.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Settings;
-use super::cleanup::Traces;
-use super::clients::Clients;
-use super::expiry::{Pace, Ties};
-use super::fill::Running;
-use super::revision::Marks;
-use super::watches::Watches;
-use crate::backend::{Backend, Instance};
+use super::session::Session;
 use crate::scenario::command::Command;
-use crate::store::{LeaseId, Result, Store};
+use crate::store::{Result, Store};
 use crate::transcript::Answer;
 
-/// One run of a scenario: its clients, watches and times to live, and what it wrote.
-pub(super) struct Session<'a> {
-    pub clients: Clients<'a>,
-    pub watches: Watches,
-    pub ties: Ties,
-    pub marks: Marks,
-    /// The lease ids that a script calls by a name.
-    pub ids: BTreeMap<String, LeaseId>,
-    pub pace: Pace,
-    pub fills: BTreeMap<String, Running>,
-    pub traces: Traces,
-}
-
-impl<'a> Session<'a> {
-    /// Opens the first client, and with it the case's own prefix.
-    pub async fn open(
-        instance: &'a dyn Instance,
-        backend: &dyn Backend,
-        settings: &Settings,
-    ) -> std::result::Result<Self, String> {
-        let name = backend.name();
-        let opened = Clients::open_first(instance, settings.deadline).await;
-        let clients =
-            opened.map_err(|error| format!("no client of {name} could be opened: {error}"))?;
-        Ok(Self {
-            clients,
-            watches: Watches::new(),
-            ties: Ties::default(),
-            marks: Marks::default(),
-            ids: BTreeMap::new(),
-            pace: Pace::new(backend.clock(), backend.limits().expiry_lag),
-            fills: BTreeMap::new(),
-            traces: Traces::default(),
-        })
-    }
-
+impl Session<'_> {
     /// Runs one command, and gives what was seen; an error of the store is an answer like any other.
     pub async fn perform(&mut self, command: &Command, client: Option<&str>) -> Answer {
         let answer = match self.clients.get(client).await {
@@ -99,13 +56,6 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The whole key, noted as one that must be taken away again.
-    pub fn touch(&mut self, key: &[u8]) -> Vec<u8> {
-        let whole = self.clients.whole(key);
-        self.traces.keys.insert(whole.clone());
-        whole
-    }
-
     async fn next(&mut self, watch: &str) -> Result<Answer> {
         let is_seen = |key: &[u8]| self.watches.sees(&self.clients, watch, key);
         let patience = self.ties.until_first_end(self.pace.lag, is_seen);
@@ -115,24 +65,5 @@ impl<'a> Session<'a> {
     async fn wait(&self, span: Duration) -> Answer {
         tokio::time::sleep(span).await;
         Answer::Done
-    }
-
-    /// Ends what is under way, and takes away what was written.
-    pub async fn clean_up(
-        &mut self,
-        limit: impl Future<Output = ()>,
-    ) -> std::result::Result<(), String> {
-        for running in std::mem::take(&mut self.fills).into_values() {
-            running.abort();
-            let _ = running.await;
-        }
-        self.traces.keys.extend(self.watches.standing_fences());
-        self.traces.remove(&self.clients, limit).await
-    }
-
-    /// Ends the watches and closes the clients.
-    pub async fn close(&mut self) {
-        self.watches.close_all();
-        self.clients.close_all().await;
     }
 }

@@ -1,6 +1,6 @@
 //! The `txn` command: a script's transaction made into the store's.
 
-use super::perform::Session;
+use super::session::Session;
 use crate::scenario::txn::{CompareScript, OpScript, OperandScript, TxnScript};
 use crate::scenario::words::quote;
 use crate::store::{Compare, ErrorKind, Op, OpAnswer, Operand, Result, Store, StoreError, Txn};

@@ -7,6 +7,44 @@ use std::str::FromStr;
 
 use super::words::{Bytes, Rev, Size, Span, quote};
 
+/// Every command that a script may have.
+pub const NAMES: &[&str] = &[
+    "close",
+    "compact",
+    "create",
+    "delete",
+    "events",
+    "expire",
+    "fill",
+    "join",
+    "keep_alive",
+    "lease",
+    "list",
+    "mark",
+    "metadata",
+    "mkdir",
+    "next",
+    "race",
+    "read",
+    "revision",
+    "revoke",
+    "survive",
+    "time_to_live",
+    "txn",
+    "unwatch",
+    "update",
+    "wait",
+    "watch",
+];
+
+/// The lease names that stand for ids which no store granted.
+pub const NO_LEASES: [&str; 3] = ["unknown", "negative", "zero"];
+
+/// The name of a watch that was opened without one.
+pub fn watch_name(name: &Option<String>) -> String {
+    name.clone().unwrap_or_else(|| "w".into())
+}
+
 /// Times to live beyond this are not waited for by any script that means to end.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::io;
 
-use super::script::{self, NAMES};
+use super::command::NAMES;
+use super::lines;
 
 /// What is wrong with a script, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,7 @@ impl fmt::Display for Complaint {
 const USAGES: &[&str] = &[
     "close",
     "compact REV",
+    "create KEY VALUE",
     "delete KEY",
     "events WATCH [count=true | since=MARK]",
     "expire KEY… | expire lease=NAME",
@@ -37,6 +39,7 @@ const USAGES: &[&str] = &[
     "list PREFIX [count=true | limit=N] [at=REV]",
     "mark NAME",
     "metadata KEY [since=MARK]",
+    "mkdir DIRECTORY",
     "next WATCH",
     "race KIND KEY [clients=N] [rounds=N]",
     "read KEY [at=REV]",
@@ -81,7 +84,7 @@ impl Complaint {
 fn misread(text: &str, line: usize, column: usize) -> Complaint {
     let source = text.lines().nth(line - 1).unwrap_or_default();
     let is_at_end = |last: usize| line > last || line == last && column > source.chars().count();
-    if let Some((last, command)) = script::open_block(text).filter(|(last, _)| is_at_end(*last)) {
+    if let Some((last, command)) = lines::open_block(text).filter(|(last, _)| is_at_end(*last)) {
         let reason = format!(
             "no answers are expected of '{command}': expected a line '---' below it, and then they"
         );

@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod complaint;
+pub mod lines;
 pub mod script;
 mod sense;
 pub mod txn;

@@ -1,50 +1,14 @@
-//! The lines of a script: which are commands, which are expected, and whether all can be understood.
+//! Reads the commands of a script without running any, and refuses what cannot be meant.
 
 use std::error::Error;
-use std::ops::Range;
 
 use goldenscript::{Block, Context, Runner};
 
-use super::command::Command;
+use super::command::{Command, NO_LEASES, watch_name};
 use super::complaint::Complaint;
+use super::lines::{Lines, blocks};
 use super::sense;
 use super::txn::TxnScript;
-
-/// One block of a script: commands, `---`, and what they are expected to answer. Line numbers count from 1.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Lines {
-    /// The line and text of each command.
-    pub commands: Vec<(usize, String)>,
-    /// The lines of the expected answers.
-    pub expected: Range<usize>,
-}
-
-/// Finds the blocks of a script.
-pub fn blocks(text: &str) -> Vec<Lines> {
-    split(text).0
-}
-
-/// The last line and text of the commands that no `---` follows, where there are such.
-pub(super) fn open_block(text: &str) -> Option<(usize, String)> {
-    split(text).1.pop()
-}
-
-fn split(text: &str) -> (Vec<Lines>, Vec<(usize, String)>) {
-    let mut blocks = Vec::new();
-    let mut commands = Vec::new();
-    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line));
-    while let Some((number, line)) = lines.next() {
-        let line = line.trim();
-        if line == "---" && !commands.is_empty() {
-            let answers = lines.by_ref().take_while(|(_, line)| !line.is_empty()).count();
-            let expected = number + 1..number + 1 + answers;
-            blocks.push(Lines { commands: std::mem::take(&mut commands), expected });
-        } else if !line.is_empty() && !line.starts_with('#') && !line.starts_with("//") {
-            commands.push((number, line.to_string()));
-        }
-    }
-    (blocks, commands)
-}
 
 /// Reads every command of a script without running any.
 ///
@@ -83,36 +47,6 @@ fn check_answers(text: &str, block: &Lines) -> Result<(), Complaint> {
         None => Ok(()),
     }
 }
-
-/// Every command that a script may have.
-pub const NAMES: &[&str] = &[
-    "close",
-    "compact",
-    "create",
-    "delete",
-    "events",
-    "expire",
-    "fill",
-    "join",
-    "keep_alive",
-    "lease",
-    "list",
-    "mark",
-    "metadata",
-    "mkdir",
-    "next",
-    "race",
-    "read",
-    "revision",
-    "revoke",
-    "survive",
-    "time_to_live",
-    "txn",
-    "unwatch",
-    "update",
-    "wait",
-    "watch",
-];
 
 /// Collects commands, and refuses what a name or flag makes senseless.
 #[derive(Default)]
@@ -215,14 +149,6 @@ impl Reader {
             _ => {}
         }
     }
-}
-
-/// The lease names that stand for ids which no store granted.
-pub const NO_LEASES: [&str; 3] = ["unknown", "negative", "zero"];
-
-/// The name of a watch that was opened without one.
-pub fn watch_name(name: &Option<String>) -> String {
-    name.clone().unwrap_or_else(|| "w".into())
 }
 
 fn known(name: &str, names: &[String], what: &str, also: &[&str]) -> Result<(), String> {

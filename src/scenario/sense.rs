@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::command::Command;
-use super::script::{NO_LEASES, watch_name};
+use super::command::{NO_LEASES, watch_name};
 use super::txn::{OpScript, TxnScript};
 
 /// Finds the first command that makes no sense after those before it: its place, and why.

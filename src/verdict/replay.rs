@@ -9,7 +9,7 @@ use goldenscript::{Block, Context, Runner};
 use super::normal;
 use crate::scenario::Scenario;
 use crate::scenario::command::Command;
-use crate::scenario::script::{self, Lines};
+use crate::scenario::lines::{self, Lines};
 use crate::transcript::{Entry, Transcript};
 
 /// What a block reads where no command of it has anything to say.
@@ -110,7 +110,7 @@ impl Replayed {
             return None;
         }
         let lines: Vec<&str> = expected.lines().collect();
-        let blocks = script::blocks(expected);
+        let blocks = lines::blocks(expected);
         let mut before = 0;
         for (block, told) in blocks.iter().zip(&self.blocks) {
             if let Some(index) = wrong(answers(&lines, block), told) {
@@ -127,7 +127,7 @@ impl Replayed {
     /// The store's own words for the errors that it answered and the script does not expect.
     pub fn notes(&self, expected: &str, transcript: &Transcript) -> Vec<String> {
         let lines: Vec<&str> = expected.lines().collect();
-        let blocks = script::blocks(expected);
+        let blocks = lines::blocks(expected);
         let told = blocks.iter().zip(&self.blocks).flat_map(|(block, told)| {
             let answers = answers(&lines, block);
             told.iter().map(move |told| (answers, told))

@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
+use kvspec::backend::Backend;
 use kvspec::backend::memory::MemoryStore;
+use kvspec::runner;
 use kvspec::scenario;
 use kvspec::store::{Lease, LeaseId, Leases, Result, Store, TimeToLive, WatchStream};
-use kvspec::verdict::Verdict;
+use kvspec::verdict::{Verdict, judge};
 use rstest::rstest;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::stage::{Stage, Twist};
+use super::stage::{Stage, Twist, side_by_side};
 
 /// The call that never returns.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -388,4 +390,75 @@ fn on_the_walls_clock_a_hang_takes_its_deadline_and_no_more() {
     assert!(started.elapsed() >= Duration::from_millis(400));
     assert!(started.elapsed() < Duration::from_secs(3));
     assert_eq!(stage.left(), []);
+}
+
+/// Blocks the thread in a read, and with `ever` in its making.
+struct Blocks {
+    instance: bool,
+}
+
+fn block() {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[async_trait]
+impl Twist for Blocks {
+    async fn instance(&self) -> Result<()> {
+        if self.instance {
+            block();
+        }
+        Ok(())
+    }
+
+    async fn read(&self, _: &MemoryStore, _: &[u8]) -> Result<Option<Vec<u8>>> {
+        block();
+        Ok(None)
+    }
+}
+
+fn watched(stage: &Stage, script: &str) -> Verdict {
+    let scenario = Arc::new(super::stage::scenario(script));
+    let backend: Arc<dyn Backend> = Arc::new(stage.clone());
+    judge(&scenario, &runner::run_watched(&scenario, &backend, &stage.settings))
+}
+
+#[test]
+fn a_store_that_blocks_its_thread_is_given_up() {
+    let table = [
+        (Stage::wall(Blocks { instance: false }), "at 'b: read k'"),
+        (Stage::new(Blocks { instance: false }), "at 'b: read k'"),
+        (Stage::new(Blocks { instance: true }), "before its first command"),
+    ];
+    side_by_side(table, |(stage, told)| {
+        let stage = stage.deadline(Duration::from_millis(100));
+        let verdict = watched(&stage, "update k v\nb: read k\n---\nb: read k: v\n");
+        let Verdict::Errored(reason) = verdict else { panic!("{verdict:?}") };
+        assert!(
+            reason.starts_with(&format!("stage blocked the thread of its case {told}")),
+            "{reason}"
+        );
+    });
+}
+
+#[test]
+fn a_store_that_blocks_its_thread_does_not_hold_up_who_ends_the_run() {
+    let stage = Stage::wall(Blocks { instance: false });
+    let abort = stage.settings.abort.clone();
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(50));
+        abort.throw();
+    });
+    let started = Instant::now();
+    let verdict = watched(&stage, "read k\n---\n(none)\n");
+    assert_eq!(verdict, Verdict::Errored("interrupted before its end".into()));
+    assert!(started.elapsed() < Duration::from_millis(2600));
+}
+
+#[test]
+fn a_case_that_waits_long_is_not_taken_for_blocked() {
+    let stage = Stage::wall(Blocks { instance: false }).deadline(Duration::from_millis(1));
+    let verdict = watched(&stage, "update k v\nwait 1500ms\nlist k\n---\nlist k: k\n");
+    assert_eq!(verdict, Verdict::Passed);
 }

@@ -34,7 +34,7 @@ fn judged(script: &str, answers: Vec<Answer>) -> Run {
 }
 
 fn entries(script: &str, answers: Vec<Answer>) -> Vec<Entry> {
-    let blocks = kvspec::scenario::script::blocks(script);
+    let blocks = kvspec::scenario::lines::blocks(script);
     let commands = blocks.iter().flat_map(|block| &block.commands);
     let checked = kvspec::scenario::script::check(script).expect("the script is well-formed");
     let clients = commands.map(|(_, text)| text.split_once(": ").map(|(client, _)| client.into()));

@@ -205,7 +205,7 @@ impl Run {
     #[track_caller]
     pub fn observed(&self) -> Vec<String> {
         let text = observed_text(&self.scenario, &self.transcript).expect("it fits its script");
-        let blocks = kvspec::scenario::script::blocks(&text);
+        let blocks = kvspec::scenario::lines::blocks(&text);
         let lines: Vec<_> = text.lines().collect();
         let answers = |expected: &std::ops::Range<usize>| {
             lines[expected.start - 1..(expected.end - 1).min(lines.len())].join("\n")

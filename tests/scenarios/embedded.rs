@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kvspec::contract;
-use kvspec::scenario::script;
+use kvspec::scenario::lines::blocks;
 use kvspec::scenario::{self, Scenario};
 use rstest::rstest;
 
@@ -73,7 +73,7 @@ fn each_is_written_tidily() {
     each_must("lines end as they do on Unix", |one| !one.text.contains('\r'));
     each_must("a scenario expects something", |one| {
         let lines: Vec<_> = one.text.lines().collect();
-        script::blocks(&one.text).iter().any(|block| lines[block.expected.start - 1] != "ok")
+        blocks(&one.text).iter().any(|block| lines[block.expected.start - 1] != "ok")
     });
 }
 

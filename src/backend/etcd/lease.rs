@@ -8,9 +8,6 @@ use etcd_client::{Error, LeaseClient, LeaseGrantOptions, LeaseTimeToLiveOptions,
 use super::store::EtcdStore;
 use crate::store::{ErrorKind, Lease, LeaseId, Leases, Result, StoreError, TimeToLive};
 
-/// How long the revocation of a lease whose write failed may take before the lease is left to expire.
-const ABANDON_TIMEOUT: Duration = Duration::from_secs(2);
-
 impl EtcdStore {
     async fn grant(&self, ttl: Duration, options: Option<LeaseGrantOptions>) -> Result<Lease> {
         let seconds = whole_seconds(ttl)?;
@@ -86,11 +83,6 @@ async fn renew(client: &mut LeaseClient, lease: LeaseId) -> std::result::Result<
             Err(Error::LeaseKeepAliveError("the server ended the stream without an answer".into()))
         }
     }
-}
-
-/// Revokes a lease that was granted for a write which then failed, where that can be done soon.
-pub(super) async fn abandon(mut client: LeaseClient, lease: LeaseId) {
-    let _ = tokio::time::timeout(ABANDON_TIMEOUT, client.revoke(lease)).await;
 }
 
 /// The seconds to ask for: never less than `ttl`.

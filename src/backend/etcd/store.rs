@@ -12,9 +12,10 @@ use tokio::sync::watch;
 
 use super::access::Access;
 use super::error;
-use super::lease::abandon;
 use super::watch::Watching;
-use crate::store::{ErrorKind, Leases, Result, Revisions, Store, Transactions, WatchStream};
+use crate::store::{
+    ErrorKind, LeaseId, Leases, Result, Revisions, Store, Transactions, WatchStream,
+};
 
 /// How long an attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,6 +26,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// thousand revisions at once; gRPC's usual 4 MiB are too few for both. Some limit there must be: room is made for as
 /// many bytes as an answer announces, before the first of them has come.
 const MAX_ANSWER: usize = 256 * 1024 * 1024;
+
+/// How long the revocation of a lease whose write failed may take before the lease is left to expire.
+const ABANDON_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// One client of an etcd, with a connection of its own.
 pub struct EtcdStore {
@@ -185,4 +189,9 @@ impl Store for EtcdStore {
     fn transactions(&self) -> Option<&dyn Transactions> {
         Some(self)
     }
+}
+
+/// Revokes a lease that was granted for a write which then failed, where that can be done soon.
+async fn abandon(mut client: LeaseClient, lease: LeaseId) {
+    let _ = tokio::time::timeout(ABANDON_TIMEOUT, client.revoke(lease)).await;
 }

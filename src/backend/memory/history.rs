@@ -2,8 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::keyspace::Record;
-use crate::store::{ErrorKind, Page, Result, WatchEvent};
+use crate::store::{ErrorKind, LeaseId, Page, Result, WatchEvent};
+
+/// What a key is from one write to the next.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub value: Vec<u8>,
+    pub lease: Option<LeaseId>,
+    pub create_revision: i64,
+    pub mod_revision: i64,
+    pub version: i64,
+}
 
 /// The versions of every key and the events that made them, from the compacted revision on.
 #[derive(Debug, Default)]

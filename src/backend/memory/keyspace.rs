@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::history::History;
+use super::history::{History, Record};
 use crate::store::{ErrorKind, Lease, LeaseId, Page, Result, StoreError, TimeToLive, WatchEvent};
 
 /// The events of one watch as they are handed over.
@@ -15,16 +15,6 @@ pub(super) type Events = mpsc::UnboundedReceiver<Result<Vec<WatchEvent>>>;
 const MAX_REQUEST: usize = 1_571_864;
 /// The longest time to live that etcd grants, in seconds.
 const MAX_TTL: Duration = Duration::from_secs(9_000_000_000);
-
-/// One key's present state.
-#[derive(Debug, Clone)]
-pub(super) struct Record {
-    pub value: Vec<u8>,
-    pub lease: Option<LeaseId>,
-    pub create_revision: i64,
-    pub mod_revision: i64,
-    pub version: i64,
-}
 
 /// A lease and the keys attached to it.
 #[derive(Debug)]

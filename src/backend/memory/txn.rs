@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::keyspace::{Keyspace, Record, named};
+use super::history::Record;
+use super::keyspace::{Keyspace, named};
 use crate::store::{Compare, ErrorKind, Op, OpAnswer, Operand, Result, Txn, TxnAnswer, WatchEvent};
 
 /// How many operations a branch may have; etcd's default.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::clients::{self, Clients};
-use super::perform::Session;
+use super::session::Session;
 use crate::scenario::command::RaceKind;
 use crate::scenario::words::Bytes;
 use crate::store::{ErrorKind, LeaseId, Result, Store, StoreError};
