@@ -8,6 +8,8 @@ use crate::target::Target;
 
 #[cfg(feature = "etcd")]
 pub use self::etcd::{NO_SERVER, etcd_target};
+#[cfg(feature = "etcd-v2")]
+pub use self::etcd_v2::etcd_v2_target;
 #[cfg(feature = "redis")]
 pub use self::redis::{NO_REDIS, redis_target};
 
@@ -16,6 +18,8 @@ pub const NAMES: &[&str] = &[
     "memory",
     #[cfg(feature = "etcd")]
     "etcd",
+    #[cfg(feature = "etcd-v2")]
+    "etcd-v2",
     #[cfg(feature = "redis")]
     "redis",
 ];
@@ -67,7 +71,7 @@ mod etcd {
         Target::opened_by("etcd", open).starting_a_server(starts_a_server)
     }
 
-    fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {
+    pub(super) fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {
         let is_named = !options.access.endpoints.is_empty();
         let unavailable = |story: String| Unavailable { reason: NO_SERVER.into(), story, is_named };
         let runtime = Builder::new_current_thread().enable_all().build();
@@ -118,5 +122,31 @@ mod redis {
                 () = abort.thrown() => Err(unavailable("interrupted while looking for a server".into())),
             }
         })
+    }
+}
+
+#[cfg(feature = "etcd-v2")]
+mod etcd_v2 {
+    use std::sync::Arc;
+
+    use super::etcd::find;
+    use crate::backend::etcd_v2::EtcdV2Backend;
+    use crate::runner::Abort;
+    use crate::server::ServerOptions;
+    use crate::target::{Opened, Target};
+
+    /// The v2 API of whatever server `options` find, once it is first asked for; looking for one ends with `abort`.
+    ///
+    /// A server that kvspec starts is one of its own, with the v2 API switched on.
+    pub fn etcd_v2_target(options: ServerOptions, abort: Abort) -> Target {
+        let starts_a_server = options.access.endpoints.is_empty();
+        let options = ServerOptions { enable_v2: true, ..options };
+        let open = move || {
+            let server = find(&options, &abort)?;
+            let about = format!("etcd {} by its v2 API, {}", server.version(), server.origin());
+            let backend = Arc::new(EtcdV2Backend::new(server.access().clone()));
+            Ok(Opened { backend, about, guard: Box::new(server) })
+        };
+        Target::opened_by("etcd-v2", open).starting_a_server(starts_a_server)
     }
 }

@@ -6,6 +6,8 @@ use crate::store::{Limits, Result, Store};
 
 #[cfg(feature = "etcd")]
 pub mod etcd;
+#[cfg(feature = "etcd-v2")]
+pub mod etcd_v2;
 mod fresh;
 pub mod memory;
 #[cfg(feature = "redis")]

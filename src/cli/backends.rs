@@ -57,6 +57,8 @@ impl Openers<'_> {
             "etcd" => Ok(builtin::etcd_target(self.server.clone(), self.abort.clone())),
             #[cfg(feature = "redis")]
             "redis" => Ok(builtin::redis_target(self.redis.options()?, self.abort.clone())),
+            #[cfg(feature = "etcd-v2")]
+            "etcd-v2" => Ok(builtin::etcd_v2_target(self.server.clone(), self.abort.clone())),
             _ => Err(said(format!(
                 "{name} is not in this kvspec; there are: {}",
                 builtin::NAMES.join(", ")

@@ -18,9 +18,9 @@ use crate::store::{ErrorKind, StoreError};
 /// How long one connection attempt may take.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long one call may take, the connection included.
-const CALL: Duration = Duration::from_secs(5);
+pub(super) const CALL: Duration = Duration::from_secs(5);
 /// How long the check's key outlives a check that was cut off, in seconds.
-const KEY_TTL: i64 = 60;
+pub(super) const KEY_TTL: i64 = 60;
 
 /// The numbers of gRPC's status codes.
 const PERMISSION_DENIED: i32 = 7;
@@ -44,6 +44,12 @@ pub struct CheckError {
     reason: String,
 }
 
+impl CheckError {
+    pub(super) fn new(access: &Access, reason: &str) -> Self {
+        Self { endpoints: access.endpoints.join(","), reason: one_line(reason) }
+    }
+}
+
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.endpoints, self.reason)
@@ -60,10 +66,7 @@ pub async fn check(access: &Access) -> Result<Checked, CheckError> {
     let key = format!("/kvspec/check-{}", token());
     match examine(access, &key).await {
         Ok(checked) => Ok(checked),
-        Err(trouble) => {
-            let reason = one_line(&words(trouble, access).await);
-            Err(CheckError { endpoints: access.endpoints.join(","), reason })
-        }
+        Err(trouble) => Err(CheckError::new(access, &words(trouble, access).await)),
     }
 }
 

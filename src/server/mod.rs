@@ -2,6 +2,8 @@
 
 #[cfg(feature = "etcd")]
 mod check;
+#[cfg(feature = "etcd-v2")]
+mod check_v2;
 mod child;
 #[cfg(feature = "container")]
 mod container;
@@ -18,12 +20,16 @@ pub mod redis;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+#[cfg(feature = "etcd")]
+use std::time::Duration;
 
 #[cfg(feature = "etcd")]
 use crate::backend::etcd::Access;
 
 #[cfg(feature = "etcd")]
 pub use check::{CheckError, Checked, check};
+#[cfg(feature = "etcd-v2")]
+pub use check_v2::check_v2;
 pub use keeper::{LeftBehind, take_down_all};
 #[cfg(feature = "etcd")]
 pub use options::{BadOption, ServerChoice, ServerOptions, endpoints};
@@ -211,30 +217,87 @@ fn ways(options: &ServerOptions) -> Vec<Way> {
 #[cfg(feature = "etcd")]
 async fn attempt(way: Way, options: &ServerOptions) -> Result<Server, String> {
     match way {
-        Way::Endpoints => given(&options.access).await,
+        Way::Endpoints => given(options).await,
         Way::Container => contained(options).await,
         Way::Process => {
-            let (program, startup) =
-                (process::program(options.program.as_deref())?, options.startup);
-            keeper::keep(move |stop| process::start(program, startup, stop)).await.map(Server::kept)
+            let program = process::program(options.program.as_deref())?;
+            let start = Start::of(options);
+            let kept = keeper::keep(move |stop| process::start(program, start, stop)).await?;
+            speaking(Server::kept(kept), options).await
         }
     }
 }
 
+/// How a server is to be started.
 #[cfg(feature = "etcd")]
-async fn given(access: &Access) -> Result<Server, String> {
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    /// How long it may take until it answers.
+    startup: Duration,
+    /// Whether it serves the v2 API too.
+    enable_v2: bool,
+}
+
+#[cfg(feature = "etcd")]
+impl Start {
+    fn of(options: &ServerOptions) -> Self {
+        Self { startup: options.startup, enable_v2: options.enable_v2 }
+    }
+
+    /// The flags beyond those that every server is started with.
+    fn flags(self) -> impl Iterator<Item = &'static str> {
+        self.enable_v2.then_some("--enable-v2=true").into_iter()
+    }
+}
+
+#[cfg(feature = "etcd")]
+async fn given(options: &ServerOptions) -> Result<Server, String> {
+    let access = &options.access;
     if access.endpoints.is_empty() {
         return Err("none given (--endpoints or ETCD_ENDPOINTS)".into());
     }
-    let checked = check(access).await.map_err(|error| error.to_string())?;
+    let checked = check_given(options).await.map_err(|error| error.to_string())?;
     let origin = Origin::Endpoints(access.endpoints.clone());
     Ok(Server { access: access.clone(), version: checked.version, origin, keeper: None })
 }
 
+/// Checks the user's own server by the API that it will be tested by: one of etcd 2 speaks no other.
+#[cfg(feature = "etcd-v2")]
+async fn check_given(options: &ServerOptions) -> Result<Checked, CheckError> {
+    if options.enable_v2 { check_v2(&options.access).await } else { check(&options.access).await }
+}
+
+#[cfg(all(feature = "etcd", not(feature = "etcd-v2")))]
+async fn check_given(options: &ServerOptions) -> Result<Checked, CheckError> {
+    check(&options.access).await
+}
+
+/// The server, once it is seen to speak v2 where that is wanted; one that does not is taken down.
+#[cfg(feature = "etcd-v2")]
+async fn speaking(server: Server, options: &ServerOptions) -> Result<Server, String> {
+    let checked = match options.enable_v2 {
+        true => check_v2(server.access()).await.map(drop),
+        false => Ok(()),
+    };
+    match checked {
+        Ok(()) => Ok(server),
+        Err(error) => match server.stop().await {
+            Ok(()) => Err(error.to_string()),
+            Err(left) => Err(format!("{error}; {left}")),
+        },
+    }
+}
+
+#[cfg(all(feature = "etcd", not(feature = "etcd-v2")))]
+async fn speaking(server: Server, _: &ServerOptions) -> Result<Server, String> {
+    Ok(server)
+}
+
 #[cfg(feature = "container")]
 async fn contained(options: &ServerOptions) -> Result<Server, String> {
-    let (image, tag, startup) = (options.image.clone(), options.tag.clone(), options.startup);
-    keeper::keep(move |stop| container::start(image, tag, startup, stop)).await.map(Server::kept)
+    let (image, tag, start) = (options.image.clone(), options.tag.clone(), Start::of(options));
+    let kept = keeper::keep(move |stop| container::start(image, tag, start, stop)).await?;
+    speaking(Server::kept(kept), options).await
 }
 
 #[cfg(all(feature = "etcd", not(feature = "container")))]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check::{self, Checked};
 use super::child::{Child, Kind, free_ports};
 use super::keeper::{Facts, Kept, Stop};
-use super::{Origin, token};
+use super::{Origin, Start, token};
 use crate::backend::etcd::Access;
 
 /// The `etcd` program.
@@ -26,15 +26,15 @@ pub(super) fn program(named: Option<&Path>) -> Result<PathBuf, String> {
 /// Starts `program` and waits until it passes its check.
 pub(super) async fn start(
     program: PathBuf,
-    startup: Duration,
+    start: Start,
     mut stop: Stop,
 ) -> Result<(Facts<Access>, Box<dyn Kept>), String> {
-    let start = async || {
-        let (mut etcd, access) = Etcd::spawn(&program)?;
-        let checked = etcd.ready(&access, startup, &mut stop).await;
+    let spawn = async || {
+        let (mut etcd, access) = Etcd::spawn(&program, start)?;
+        let checked = etcd.ready(&access, start.startup, &mut stop).await;
         Ok((etcd.child, checked.map(|checked| (access, checked.version))))
     };
-    let (child, (access, version)) = ETCD.start(&program, start).await?;
+    let (child, (access, version)) = ETCD.start(&program, spawn).await?;
     let origin = Origin::Process { program, pid: child.pid };
     Ok((Facts { access, version, origin }, Box::new(child)))
 }
@@ -47,13 +47,15 @@ struct Etcd {
 }
 
 impl Etcd {
-    fn spawn(program: &Path) -> Result<(Self, Access), String> {
+    fn spawn(program: &Path, start: Start) -> Result<(Self, Access), String> {
         let [client, peer] = free_ports()?;
         let member = format!("s1-{}", token());
         let client = format!("http://127.0.0.1:{client}");
         let peer = format!("http://127.0.0.1:{peer}");
-        let child =
-            ETCD.spawn(program, |folder| flags(&member, &folder.join("data"), &client, &peer))?;
+        let child = ETCD.spawn(program, |folder| {
+            let flags = flags(&member, &folder.join("data"), &client, &peer);
+            flags.into_iter().chain(start.flags().map(Into::into)).collect()
+        })?;
         Ok((Self { child, member }, Access { endpoints: vec![client], ..Access::default() }))
     }
 
