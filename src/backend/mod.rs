@@ -10,6 +10,8 @@ pub mod etcd;
 pub mod etcd_v2;
 mod fresh;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod shared;
 
 pub use fresh::Fresh;

@@ -61,7 +61,7 @@ pub(super) async fn start(
     tag: String,
     start: Start,
     mut stop: Stop,
-) -> Result<(Facts, Box<dyn Kept>), String> {
+) -> Result<(Facts<Access>, Box<dyn Kept>), String> {
     let name = format!("{image}:{tag}");
     let docker = stop.unless(engine()).await?;
     // A container that stays until the next sweep is no reason not to test.

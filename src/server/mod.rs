@@ -1,28 +1,40 @@
-//! Finds a running etcd to test against, or starts one, and takes down again what it started.
+//! Finds a running server to test against, or starts one, and takes down again what it started.
 
+#[cfg(feature = "etcd")]
 mod check;
 #[cfg(feature = "etcd-v2")]
 mod check_v2;
+mod child;
 #[cfg(feature = "container")]
 mod container;
 mod keeper;
+#[cfg(feature = "etcd")]
 mod options;
 mod owner;
+#[cfg(feature = "etcd")]
 mod process;
+mod ready;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+#[cfg(feature = "etcd")]
 use std::time::Duration;
 
+#[cfg(feature = "etcd")]
 use crate::backend::etcd::Access;
 
+#[cfg(feature = "etcd")]
 pub use check::{CheckError, Checked, check};
 #[cfg(feature = "etcd-v2")]
 pub use check_v2::check_v2;
 pub use keeper::{LeftBehind, take_down_all};
+#[cfg(feature = "etcd")]
 pub use options::{BadOption, ServerChoice, ServerOptions, endpoints};
 
+#[cfg(feature = "etcd")]
 use keeper::Keeper;
 
 /// A running etcd that was checked and can be tested against.
@@ -30,6 +42,7 @@ use keeper::Keeper;
 /// A container or a process that kvspec started goes with this value: [`Server::stop`] says how that went, and dropping
 /// it does the same in silence, inside a tokio runtime or outside.
 #[derive(Debug)]
+#[cfg(feature = "etcd")]
 pub struct Server {
     access: Access,
     version: String,
@@ -37,6 +50,7 @@ pub struct Server {
     keeper: Option<Keeper>,
 }
 
+#[cfg(feature = "etcd")]
 impl Server {
     /// How the server is reached.
     pub fn access(&self) -> &Access {
@@ -132,12 +146,14 @@ pub struct Attempt {
 /// No server was found: every way that was tried, and why it failed.
 ///
 /// Its text is plain and several lines long; who prints it gives it its colour.
+#[cfg(feature = "etcd")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoServer {
     /// The ways in the order in which they were tried.
     pub attempts: Vec<Attempt>,
 }
 
+#[cfg(feature = "etcd")]
 impl NoServer {
     fn advice(&self) -> &'static str {
         match self.attempts.last().map(|last| last.way) {
@@ -155,6 +171,7 @@ impl NoServer {
     }
 }
 
+#[cfg(feature = "etcd")]
 impl fmt::Display for NoServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "目前找不到可实验的 Etcd 服务器")?;
@@ -166,12 +183,14 @@ impl fmt::Display for NoServer {
     }
 }
 
+#[cfg(feature = "etcd")]
 impl std::error::Error for NoServer {}
 
 /// Finds a server in the order that `options` allow: the first way that gives one that passes its check is used.
 ///
 /// Endpoints that were named and do not answer end the search: who names a server does not want another one tested.
 /// Dropping the future takes down what it had started.
+#[cfg(feature = "etcd")]
 pub async fn find(options: &ServerOptions) -> Result<Server, NoServer> {
     let mut attempts = Vec::new();
     for way in ways(options) {
@@ -183,6 +202,7 @@ pub async fn find(options: &ServerOptions) -> Result<Server, NoServer> {
     Err(NoServer { attempts })
 }
 
+#[cfg(feature = "etcd")]
 fn ways(options: &ServerOptions) -> Vec<Way> {
     match options.choice {
         ServerChoice::Auto if options.access.endpoints.is_empty() => {
@@ -194,6 +214,7 @@ fn ways(options: &ServerOptions) -> Vec<Way> {
     }
 }
 
+#[cfg(feature = "etcd")]
 async fn attempt(way: Way, options: &ServerOptions) -> Result<Server, String> {
     match way {
         Way::Endpoints => given(options).await,
@@ -208,6 +229,7 @@ async fn attempt(way: Way, options: &ServerOptions) -> Result<Server, String> {
 }
 
 /// How a server is to be started.
+#[cfg(feature = "etcd")]
 #[derive(Debug, Clone, Copy)]
 struct Start {
     /// How long it may take until it answers.
@@ -216,6 +238,7 @@ struct Start {
     enable_v2: bool,
 }
 
+#[cfg(feature = "etcd")]
 impl Start {
     fn of(options: &ServerOptions) -> Self {
         Self { startup: options.startup, enable_v2: options.enable_v2 }
@@ -227,6 +250,7 @@ impl Start {
     }
 }
 
+#[cfg(feature = "etcd")]
 async fn given(options: &ServerOptions) -> Result<Server, String> {
     let access = &options.access;
     if access.endpoints.is_empty() {
@@ -243,7 +267,7 @@ async fn check_given(options: &ServerOptions) -> Result<Checked, CheckError> {
     if options.enable_v2 { check_v2(&options.access).await } else { check(&options.access).await }
 }
 
-#[cfg(not(feature = "etcd-v2"))]
+#[cfg(all(feature = "etcd", not(feature = "etcd-v2")))]
 async fn check_given(options: &ServerOptions) -> Result<Checked, CheckError> {
     check(&options.access).await
 }
@@ -264,7 +288,7 @@ async fn speaking(server: Server, options: &ServerOptions) -> Result<Server, Str
     }
 }
 
-#[cfg(not(feature = "etcd-v2"))]
+#[cfg(all(feature = "etcd", not(feature = "etcd-v2")))]
 async fn speaking(server: Server, _: &ServerOptions) -> Result<Server, String> {
     Ok(server)
 }
@@ -276,13 +300,14 @@ async fn contained(options: &ServerOptions) -> Result<Server, String> {
     speaking(Server::kept(kept), options).await
 }
 
-#[cfg(not(feature = "container"))]
+#[cfg(all(feature = "etcd", not(feature = "container")))]
 async fn contained(_: &ServerOptions) -> Result<Server, String> {
     Err("this kvspec was built without its feature `container`".into())
 }
 
+#[cfg(feature = "etcd")]
 impl Server {
-    fn kept((keeper, facts): (Keeper, keeper::Facts)) -> Self {
+    fn kept((keeper, facts): (Keeper, keeper::Facts<Access>)) -> Self {
         let keeper::Facts { access, version, origin } = facts;
         Self { access, version, origin, keeper: Some(keeper) }
     }
