@@ -39,6 +39,8 @@ pub fn known_failures(name: &str) -> Result<KnownFailures, KnownError> {
 
 /// The lists that stand in the tree: backend, file, text.
 const LISTS: &[(&str, &str, &str)] = &[
+    #[cfg(feature = "etcd-v2")]
+    ("etcd-v2", "known-failures/etcd-v2.txt", include_str!("../known-failures/etcd-v2.txt")),
     #[cfg(feature = "redis")]
     ("redis", "known-failures/redis.txt", include_str!("../known-failures/redis.txt")),
 ];
