@@ -305,3 +305,5 @@ pub mod suite;
 pub mod target;
 pub mod transcript;
 pub mod verdict;
+#[cfg(feature = "report")]
+mod wire;
