@@ -34,6 +34,7 @@ Examples:
   kvspec run                                     the memory store, and etcd if a server is found
   kvspec run --backend etcd core/watch           the watch scenarios on etcd alone
   kvspec run --endpoints http://127.0.0.1:2379   a server of your own
+  kvspec run --junit run.xml --json run.json     reports for machines, and a run to judge again
   kvspec list                                    every scenario and its law
 
 Exit codes: 0 all passed or skipped as allowed, 1 a failure, 2 could not judge."
