@@ -1,6 +1,8 @@
 //! What kvspec costs, in ratios: `cargo bench`. It prints, and asserts nothing.
 
 use std::fmt::Write as _;
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,6 +11,11 @@ use kvspec::backend::etcd::{Access, EtcdBackend};
 use kvspec::builtin::{etcd_target, memory_target};
 use kvspec::event::{Outcome, RunEvent};
 use kvspec::plan::{Filter, Plan};
+use kvspec::report::Reporter;
+use kvspec::report::badge::Badge;
+use kvspec::report::github::Github;
+use kvspec::report::json::Json;
+use kvspec::report::junit::Junit;
 use kvspec::runner::{self, Abort, Settings};
 use kvspec::scenario::{self, Scenario};
 use kvspec::server::{self, ServerOptions};
@@ -25,6 +32,7 @@ const TURNS: usize = 100;
 fn main() {
     overhead();
     memory();
+    reports();
     etcd();
 }
 
@@ -107,6 +115,46 @@ fn memory() {
         "memory: {:.0} scenarios a second ({cases} in {took:.0?})",
         cases as f64 / took.as_secs_f64()
     );
+}
+
+/// The time of so many cases on the memory store with every report for machines, over that without any.
+fn reports() {
+    let (mut bare, mut told) = (Vec::new(), Vec::new());
+    let mut cases = 0;
+    while cases < 10_000 {
+        bare.push(reported(&mut []).0);
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = |name| {
+            BufWriter::new(File::create(folder.path().join(name)).expect("a file in the folder"))
+        };
+        let mut all: [Box<dyn Reporter>; 4] = [
+            Box::new(Json::new(file("json"))),
+            Box::new(Junit::new(file("junit"), "kvspec run")),
+            Box::new(Badge::new(file("badge"))),
+            Box::new(Github::new(file("github"), Some(file("summary")), "kvspec run")),
+        ];
+        let (took, ran) = reported(&mut all);
+        told.push(took);
+        cases += ran;
+    }
+    let (one, other) = (told.iter().sum::<Duration>(), bare.iter().sum::<Duration>());
+    println!(
+        "reports: {:.3}x ({cases} cases in {one:.2?} with reports, in {other:.2?} without; medians {:.3}x)",
+        ratio(one, other),
+        ratio(median(told), median(bare))
+    );
+}
+
+/// Runs the suite on the memory store with these reports; gives its time, and how many scenarios it was.
+fn reported(reports: &mut [Box<dyn Reporter>]) -> (Duration, usize) {
+    let scenarios = scenario::embedded().expect("the suite is well-formed");
+    let scenarios = Filter::default().choose(scenarios).expect("the suite is not empty");
+    let mut plan = Plan::new(vec![memory_target()], &scenarios);
+    plan.open();
+    let summary = suite::run(&plan, &Settings::default(), None, &mut |event| {
+        reports.iter_mut().try_for_each(|report| report.take(&event))
+    });
+    (summary.expect("the files take all").took, plan.len())
 }
 
 /// The suite's time on etcd, over that of its longest scenario.

@@ -67,7 +67,7 @@ mod etcd {
             let about = format!("etcd {}, {}", server.version(), server.origin());
             let is_disposable = server.is_ours() || options.disposable;
             let backend = EtcdBackend::new(server.access().clone()).disposable(is_disposable);
-            let backend = Arc::new(backend);
+            let backend = Arc::new(backend.of_version(server.version().to_string()));
             Ok(Opened { backend, about, guard: Box::new(server) })
         };
         Target::opened_by("etcd", open).starting_a_server(starts_a_server)

@@ -1,9 +1,10 @@
 //! The few events of a run that all reports are made from.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::plan::Case;
+use crate::target::Capabilities;
 use crate::transcript::{End, Transcript};
 use crate::verdict::Verdict;
 
@@ -13,6 +14,12 @@ use crate::verdict::Verdict;
 pub enum RunEvent<'a> {
     /// The run begins.
     Started {
+        /// The version of the kvspec that runs it.
+        kvspec: &'a str,
+        /// A hash of its scenarios, which changes when one of them does.
+        suite: &'a str,
+        /// When it begins.
+        at: SystemTime,
         /// How many cases there are.
         cases: usize,
     },
@@ -22,6 +29,10 @@ pub enum RunEvent<'a> {
         name: &'a str,
         /// What it is, or why it is not there.
         about: Result<&'a str, &'a str>,
+        /// The version of what stands behind it, where it says one.
+        version: Option<&'a str>,
+        /// What its stores can do, where it is there.
+        capabilities: Option<&'a Capabilities>,
         /// How many cases it has.
         cases: usize,
     },
@@ -72,6 +83,7 @@ impl Outcome {
 
 /// What became of the cases of one target.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Tally {
     /// How many passed.
     pub passed: usize,
@@ -88,10 +100,17 @@ pub struct Tally {
     /// How many were skipped, by reason.
     pub skipped: BTreeMap<String, usize>,
     /// How long they took together by the wall clock.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub took: Duration,
 }
 
 impl Tally {
+    /// How many cases were counted.
+    pub fn cases(&self) -> usize {
+        let judged = self.passed + self.failed + self.known + self.inconclusive + self.errored;
+        judged + self.unfinished + self.skipped.values().sum::<usize>()
+    }
+
     /// Counts one more case.
     pub fn add(&mut self, outcome: &Outcome) {
         match &outcome.verdict {

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::scenario::Scenario;
+use crate::verdict::Verdict;
 
 /// How often a flaky scenario is tried where its line does not say.
 const TRIES: usize = 3;
@@ -20,6 +21,7 @@ pub struct KnownFailures {
 
 /// One line of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Known {
     /// The line's number, counted from 1.
     pub line: usize,
@@ -119,6 +121,20 @@ impl Known {
 
     fn matches(&self, name: &str) -> bool {
         matches(&self.pattern, name)
+    }
+}
+
+/// What a verdict is worth where a list says that the case fails; one that fails only sometimes may do either.
+pub fn weigh(verdict: Verdict, known: Option<&Known>) -> Verdict {
+    match (verdict, known) {
+        (Verdict::Failed(mismatch), Some(known)) if known.tries.is_none() => {
+            Verdict::Known(known.reason.clone(), mismatch)
+        }
+        (Verdict::Passed, Some(known)) if known.tries.is_none() => Verdict::Stale(format!(
+            "line {} of the known failures, '{}', says that it fails: strike it out",
+            known.line, known.pattern
+        )),
+        (verdict, _) => verdict,
     }
 }
 

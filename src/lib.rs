@@ -222,13 +222,61 @@
 //! ignored unless endpoints are named. `kvspec serve -- cargo nextest run` starts one server for all of them, and takes
 //! it down afterwards.
 //!
+//! # Reports
+//!
+//! All reports are made from the events of a run; none changes how it goes. Every file is opened before the first case,
+//! and one that cannot be is told at once, with no other touched. `-` stands for the standard output, which takes one
+//! report; what people read then goes to the standard error.
+//!
+//! | flag | what it brings |
+//! |---|---|
+//! | `--verbose` | what each case was seen to answer: when each command began, how long it took, its answer |
+//! | `--quiet` | only what did not pass, and the summary |
+//! | `--json FILE` | the whole run, an object an event and line |
+//! | `--junit FILE` | JUnit XML, a suite a backend; a known failure is skipped with its reason, an unclear case an error |
+//! | `--github` | an annotation a failure, and a summary of the step; on where `GITHUB_ACTIONS` is set |
+//! | `--badge FILE` | what [shields.io](https://shields.io/badges/endpoint-badge) shows from an address |
+//!
+//! `kvspec judge RUN.json` judges a recorded run again without a server, by the suite of this kvspec or by
+//! `--scenarios DIR`, and says where a verdict changed: it exits with 0 where none did, with 1 where one did, and with 2
+//! where the file cannot be used, or a scenario is gone. `kvspec report RUN.json` makes any report from it later.
+//! [`report::Reporter`] takes the events for a report of your own.
+//!
+//! ## The JSON of a run
+//!
+//! Every line is an object with `"schema": 1` and the name of its `event`. A reader passes over events and fields that it
+//! does not know; the number grows with a change that a reader would misunderstand. Spans of time, named `took`, `at`
+//! and the like, are whole nanoseconds. Bytes are text where they are UTF-8, and else `{"base64": "…"}`. What is not
+//! there is `null`.
+//!
+//! | event | fields |
+//! |---|---|
+//! | `started` | `kvspec`: its version; `suite`: a hash of the scenarios; `unix_ms`: when; `cases`: how many |
+//! | `target_started` | `backend`; `about`: what it is, or `missing`: why it is not there; `version` of the server; `capabilities` with its `limits`; `cases` |
+//! | `case_started` | `backend`; `scenario`: its name |
+//! | `case_finished` | `backend`; `scenario`: `name`, `path`, `hash` and `text`; `known`: its line in a list of known failures; `verdict`; `took` by the wall clock; `transcript`, `null` where it was skipped |
+//! | `target_finished` | `backend`; `tally`: how many `passed`, `failed`, `known`, `inconclusive`, `errored`, `unfinished`, and `skipped` by reason; `took` |
+//! | `finished` | `ended_early`: why, where it did; `took` |
+//!
+//! A `verdict` has a `kind`: `passed`, `skipped`, `known`, `failed`, `stale`, `inconclusive` or `errored`; a `reason` for
+//! all but `passed` and `failed`; and a `mismatch` for `failed` and `known`: `line`, `command`, `diff` (lines that are
+//! `same`, `expected` or `observed`) and `notes`.
+//!
+//! A `transcript` has an `end` (`finished`, `left_behind`, `broken`, `lost` or `aborted`) and `entries`, one a command:
+//! `client` (`null` is the first), `label`, `at` and `took` on the store's clock, and the `answer`, which is
+//! [`Answer`](transcript::Answer) with its variants in `snake_case`: `"done"`, `{"value": "v1"}`,
+//! `{"events": {"events": [{"put": {"key": "k", "value": "v", "mod_revision": 3}}], …}}`. A variant of several parts has
+//! them in a list. Keys stand as the script writes them, without the random prefix.
+//!
+//! `jq 'select(.verdict.kind == "failed") | .scenario.name' run.json` names what failed.
+//!
 //! # Exit codes
 //!
 //! | code | meaning |
 //! |---|---|
 //! | 0 | every case passed, or was skipped as allowed |
 //! | 1 | a case failed, or a server that is required is not there |
-//! | 2 | nothing can be said: a wrong call, a bad script, nothing matched, an unclear case, a server that was named and is not there, or one that was lost midway |
+//! | 2 | nothing can be said: a wrong call, a report that cannot be written, a bad script, nothing matched, an unclear case, a server that was named and is not there, or one that was lost midway |
 //! | 130, 143 | the run was ended by Ctrl-C or SIGTERM |
 //!
 //! # What is left behind
@@ -244,6 +292,7 @@
 //! | feature | what it brings |
 //! |---|---|
 //! | `cli` | the `kvspec` command |
+//! | `report` | the reports that machines read, and reading a recorded run; `cli` brings it |
 //! | `etcd` | the etcd v3 backend, on endpoints or a local process; its build needs `protoc` |
 //! | `etcd-v2` | the etcd v2 backend, by HTTP and JSON, on the same servers |
 //! | `container` | etcd in a container |
@@ -305,3 +354,5 @@ pub mod suite;
 pub mod target;
 pub mod transcript;
 pub mod verdict;
+#[cfg(feature = "report")]
+mod wire;

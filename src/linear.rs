@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 /// One call on the key. Its moments count the calls' beginnings and ends in the order in which they were seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Operation {
     /// The client, counted from 0; a client has one call under way at a time.
     pub client: usize,
@@ -20,6 +21,8 @@ pub struct Operation {
 
 /// A call on one key, whose values are numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
 pub enum Call {
     /// A write of this value.
     Write(u64),

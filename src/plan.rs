@@ -125,6 +125,12 @@ impl Plan {
         }
     }
 
+    /// The scenarios, in the order of their names.
+    pub fn scenarios(&self) -> impl Iterator<Item = &Scenario> {
+        let cases = self.shares.first().map_or(&[][..], |share| &share.cases);
+        cases.iter().map(|case| case.scenario.as_ref())
+    }
+
     /// How many cases there are.
     pub fn len(&self) -> usize {
         self.shares.iter().map(|share| share.cases.len()).sum()

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, mpsc};
 use std::thread;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::backend::Clock;
 use crate::event::{Outcome, RunEvent, Summary, Tally};
-use crate::known::Known;
+use crate::known::weigh;
 use crate::plan::{Case, Plan, Share};
 use crate::runner::{self, Settings};
+use crate::scenario;
 use crate::target::Ready;
 use crate::transcript::{End, Transcript};
 use crate::verdict::{Verdict, judge};
@@ -33,7 +34,9 @@ pub fn run(
 ) -> std::io::Result<Summary> {
     let started = Instant::now();
     let mut summary = Summary::default();
-    listener(RunEvent::Started { cases: plan.len() })?;
+    let suite = scenario::suite_hash(plan.scenarios());
+    let (kvspec, at) = (env!("CARGO_PKG_VERSION"), SystemTime::now());
+    listener(RunEvent::Started { kvspec, suite: &suite, at, cases: plan.len() })?;
     for share in &plan.shares {
         let name = share.target.name();
         let tally = run_share(share, settings, jobs, &mut summary.ended_early, listener)?;
@@ -61,7 +64,10 @@ fn run_share(
     let ready = share.target.ready();
     let about =
         ready.map(|ready| ready.about.as_str()).map_err(|unavailable| unavailable.reason.as_str());
-    listener(RunEvent::TargetStarted { name, about, cases: share.cases.len() })?;
+    let version = ready.ok().and_then(|ready| ready.backend.version());
+    let capabilities = ready.ok().map(|ready| &ready.capabilities);
+    let (version, cases) = (version.as_deref(), share.cases.len());
+    listener(RunEvent::TargetStarted { name, about, version, capabilities, cases })?;
     let mut told = |news: News| match news {
         News::Started(case) => listener(RunEvent::CaseStarted { case: &case }),
         News::Finished(outcome) => {
@@ -156,7 +162,7 @@ pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
         }
         (verdict, transcript) = try_case(case, ready, settings);
     }
-    let verdict = with_known(verdict, case.known.as_ref());
+    let verdict = weigh(verdict, case.known.as_ref());
     Outcome { case: case.clone(), verdict, transcript: Some(transcript), took: started.elapsed() }
 }
 
@@ -166,20 +172,6 @@ fn try_case(case: &Case, ready: &Ready, settings: &Settings) -> (Verdict, Transc
         false => runner::run_watched(&case.scenario, &ready.backend, settings),
     };
     (judge(&case.scenario, &transcript), transcript)
-}
-
-/// What a verdict is worth where a list says that the case fails; one that fails only sometimes may do either.
-fn with_known(verdict: Verdict, known: Option<&Known>) -> Verdict {
-    match (verdict, known) {
-        (Verdict::Failed(mismatch), Some(known)) if known.tries.is_none() => {
-            Verdict::Known(known.reason.clone(), mismatch)
-        }
-        (Verdict::Passed, Some(known)) if known.tries.is_none() => Verdict::Stale(format!(
-            "line {} of the known failures, '{}', says that it fails: strike it out",
-            known.line, known.pattern
-        )),
-        (verdict, _) => verdict,
-    }
 }
 
 /// Why the server is not there any more, where a case found out.

@@ -122,6 +122,7 @@ impl Ready {
 
 /// What the stores of a backend can do beyond the core functions.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Capabilities {
     /// Whether there are [`Leases`](crate::store::Leases).
     pub leases: bool,

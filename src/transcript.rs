@@ -8,6 +8,7 @@ use crate::store::{KeyMetadata, OpAnswer, Page, StoreError, TimeToLive, WatchEve
 
 /// Everything that one run of a scenario was seen to answer.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Transcript {
     /// One entry a command that was run, in the order of the script.
     pub entries: Vec<Entry>,
@@ -17,6 +18,8 @@ pub struct Transcript {
 
 /// How a run of a scenario ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
 pub enum End {
     /// Every command was run, and nothing was left behind.
     Finished,
@@ -32,14 +35,17 @@ pub enum End {
 
 /// One command and what it was seen to answer.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Entry {
     /// The client that it ran on; `None` is the first one.
     pub client: Option<String>,
     /// The words that stand before its answers where the block has several commands.
     pub label: String,
     /// When it began, counted from the start of the run on the store's clock.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub at: Duration,
     /// How long it took on the store's clock.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub took: Duration,
     /// What it was seen to answer.
     pub answer: Answer,
@@ -48,6 +54,8 @@ pub struct Entry {
 /// What a command was seen to answer.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
 pub enum Answer {
     /// It was done, and there is nothing to say.
     Done,
@@ -56,11 +64,11 @@ pub enum Answer {
     /// The store panicked.
     Panic(String),
     /// The script asks for the end of a time to live that the store never granted.
-    NoTtl(Vec<u8>),
+    NoTtl(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Vec<u8>),
     /// The value of a key.
-    Value(Option<Vec<u8>>),
+    Value(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Option<Vec<u8>>),
     /// The keys of a list.
-    Keys(Vec<Vec<u8>>),
+    Keys(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Vec<Vec<u8>>),
     /// The keys of a list, counted.
     KeyCount(KeyCount),
     /// A list that was cut off at a limit.
@@ -72,15 +80,19 @@ pub enum Answer {
     /// A time to live was asked for and granted.
     Granted {
         /// The time asked for.
+        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
         asked: Duration,
         /// The time granted.
+        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
         granted: Duration,
     },
     /// A lease was set back to its full time.
     Renewed {
         /// The time it was granted first.
+        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
         granted: Duration,
         /// The time it was said to have now.
+        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
         renewed: Duration,
     },
     /// What the store said is left of a lease.
@@ -103,6 +115,7 @@ pub enum Answer {
 
 /// A revision that a script remembers, and what it calls it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mark {
     /// The name.
     pub name: String,
@@ -112,6 +125,7 @@ pub struct Mark {
 
 /// The events of a watch since it was last asked for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Events {
     /// The events.
     pub events: Vec<WatchEvent>,
@@ -125,6 +139,7 @@ pub struct Events {
 
 /// How many of a race's rounds went as they must.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Race {
     /// How many rounds there were.
     pub rounds: usize,
@@ -136,6 +151,7 @@ pub struct Race {
 
 /// A list of keys, counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct KeyCount {
     /// How many keys the answer had.
     pub keys: usize,
@@ -147,6 +163,7 @@ pub struct KeyCount {
 
 /// The events of a watch, counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct EventCount {
     /// How many puts.
     pub puts: usize,
@@ -155,6 +172,7 @@ pub struct EventCount {
     /// How many different keys.
     pub keys: usize,
     /// The first event that came after a later write of the same key.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub disorder: Option<Vec<u8>>,
     /// What was wrong with the revisions that they came with.
     pub flaws: Vec<String>,
@@ -164,12 +182,16 @@ pub struct EventCount {
 
 /// What a store said is left of a lease, and what it can have been.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Left {
     /// The time that was granted.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub granted: Duration,
     /// The least that may be left: the longest that the lease can have run, and a second of rounding, taken off.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub least: Duration,
     /// The most that may be left: the shortest that the lease can have run taken off.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub most: Duration,
     /// What the store said.
     pub said: TimeToLive,
@@ -180,20 +202,27 @@ pub struct Left {
 /// Every time here is a bound that holds however late the runner looked: a slow machine can make a judgement impossible,
 /// never wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Expiry {
     /// What was waited for.
     pub name: String,
     /// The time to live that the store granted.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub granted: Duration,
     /// How much later than granted it may go.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub lag: Duration,
     /// How much the two clocks may differ.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub tolerance: Duration,
     /// From before the request that granted it to the end of the first look that found it gone.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub gone: Option<Duration>,
     /// From before the request to the start of the last look that found it there.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub seen: Option<Duration>,
     /// How long the request took: by so much later it may have been granted.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub request: Duration,
     /// Another key of the same lease that was there in a list that this one was gone from.
     pub apart_from: Option<String>,
@@ -294,12 +323,16 @@ fn gone(gone: Option<Duration>) -> String {
 
 /// Whether a key stayed past the end of every time to live that it ever had.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Survival {
     /// The key.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub key: Vec<u8>,
     /// How long it was watched, from the start of the command to the last look.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub watched: Duration,
     /// When it was found gone, counted likewise.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub gone: Option<Duration>,
 }
 

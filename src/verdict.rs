@@ -35,6 +35,7 @@ pub enum Verdict {
 
 /// Where and how a store answered otherwise than the contract demands.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Mismatch {
     /// The line of the command whose answer was wrong, counted from 1.
     pub line: usize,
@@ -48,6 +49,8 @@ pub struct Mismatch {
 
 /// One line of a diff.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
 pub enum DiffLine {
     /// The line is the same in both, or lines were left out (`None`).
     Same(Option<String>),

@@ -31,6 +31,8 @@ const VARIABLES: &[&str] = &[
     "ETCDCTL_USER",
     "ETCD_ENDPOINTS",
     "FORCE_COLOR",
+    "GITHUB_ACTIONS",
+    "GITHUB_STEP_SUMMARY",
     "KVSPEC_REQUIRE_SERVER",
     "NO_COLOR",
 ];

@@ -43,6 +43,11 @@ pub trait Backend: Send + Sync {
         false
     }
 
+    /// The version of the server or the library behind it, for reports; `None` where there is none to tell.
+    fn version(&self) -> Option<String> {
+        None
+    }
+
     /// Gives the instance that one case runs against: a fresh store, or a share of one that all cases use.
     ///
     /// Called inside the runtime of the case; dropping the instance takes down what belongs to it alone.

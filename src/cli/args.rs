@@ -34,6 +34,7 @@ Examples:
   kvspec run                                     the memory store, and etcd if a server is found
   kvspec run --backend etcd core/watch           the watch scenarios on etcd alone
   kvspec run --endpoints http://127.0.0.1:2379   a server of your own
+  kvspec run --junit run.xml --json run.json     reports for machines, and a run to judge again
   kvspec list                                    every scenario and its law
 
 Exit codes: 0 all passed or skipped as allowed, 1 a failure, 2 could not judge."
@@ -60,6 +61,17 @@ pub(super) enum Job {
 Example:
   kvspec run --backend etcd --endpoints http://127.0.0.1:2379 --exact core/watch/two-updates-one-key")]
     Run(Box<RunArgs>),
+    /// Judge the transcripts of a recorded run again, without a server, and say where a verdict changed.
+    #[command(after_help = "\
+Example: what a changed script makes of yesterday's run
+  kvspec run --json run.json
+  kvspec judge run.json --scenarios scenarios
+
+Exit codes: 0 every verdict is the same, 1 one changed, 2 the file cannot be used or a scenario is gone.")]
+    Judge(JudgeArgs),
+    /// Make any report from a recorded run.
+    #[command(after_help = "Example:\n  kvspec report run.json --junit run.xml --badge badge.json")]
+    Report(ReplayArgs),
     /// Run the same scripts on two stores, and show where they answer differently.
     #[command(after_help = "\
 Example: before an upgrade
@@ -109,12 +121,57 @@ pub(super) struct RunArgs {
     /// Fail where no server is found, instead of skipping its cases.
     #[arg(long, env = REQUIRE_SERVER, hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub require_server: bool,
+    #[command(flatten)]
+    pub report: ReportArgs,
     #[cfg(feature = "etcd")]
     #[command(flatten)]
     pub server: ServerArgs,
     #[cfg(feature = "redis")]
     #[command(flatten)]
     pub redis: RedisArgs,
+}
+
+/// What is told of a run, and where.
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Reports")]
+pub(super) struct ReportArgs {
+    /// Show what every case was seen to answer, with times.
+    #[arg(short, long, conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Show only what did not pass, and the summary.
+    #[arg(short, long)]
+    pub quiet: bool,
+    /// Record the run as JSON, an object an event and line; - is the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write JUnit XML; - is the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Write a badge for shields.io; - is the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub badge: Option<PathBuf>,
+    /// Annotate failures and append to the summary of the step, as GitHub Actions reads them; there it is on.
+    #[arg(long, env = "GITHUB_ACTIONS", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    pub github: bool,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct ReplayArgs {
+    /// What `kvspec run --json` wrote.
+    #[arg(value_name = "RUN.json")]
+    pub run: PathBuf,
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+#[derive(Debug, Group)]
+pub(super) struct JudgeArgs {
+    /// What `kvspec run --json` wrote.
+    #[arg(value_name = "RUN.json")]
+    pub run: PathBuf,
+    /// Judge by the scripts below this folder instead of the suite that travels in the program.
+    #[arg(long, value_name = "DIR")]
+    pub scenarios: Option<PathBuf>,
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {

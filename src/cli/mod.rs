@@ -3,11 +3,14 @@
 mod args;
 mod backends;
 mod compare;
+mod judge;
 mod list;
 mod matrix;
 mod new;
 #[cfg(feature = "etcd")]
 mod record;
+mod replay;
+mod reports;
 mod run;
 mod self_check;
 #[cfg(feature = "etcd")]
@@ -41,6 +44,8 @@ pub fn main() -> ExitCode {
     }
     let done = match args.job {
         Job::Run(args) => run::run(&args),
+        Job::Judge(args) => judge::judge(&args),
+        Job::Report(args) => replay::replay(&args),
         Job::Compare(args) => compare::run(&args),
         Job::New(args) => new::new(&args),
         Job::Matrix(args) => matrix::run(&args),

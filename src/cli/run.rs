@@ -1,16 +1,17 @@
 //! `kvspec run`: arguments to plan to suite to report to exit code.
 
-use std::io::{self, IsTerminal};
+use std::io;
 
 use owo_colors::Stream;
 
 use super::args::RunArgs;
 use super::backends::Openers;
+use super::reports::Reports;
 use super::{Problem, exit, said, typed};
 use crate::event::Summary;
 use crate::plan::{Plan, Share};
 use crate::report::paint::Paint;
-use crate::report::terminal::{Terminal, Waiting};
+use crate::report::terminal::Waiting;
 use crate::report::warning::warn;
 use crate::runner::{Abort, Settings};
 use crate::signal::Signals;
@@ -23,6 +24,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
     let abort = Abort::new();
     let known = args.known()?;
     let targets = targets(args, &abort)?;
+    let mut reports = Reports::open(&args.report, &rerun(args))?;
     let signals = Signals::listen(abort.clone()).map_err(said)?;
     let mut plan = Plan::new(targets, &scenarios);
     known.iter().for_each(|(backend, list)| plan.know(backend.as_deref(), list));
@@ -34,14 +36,12 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
     let missing = warn_of_missing(&plan)?;
 
     let settings = Settings { deadline: args.deadline, abort };
-    let with_bar = io::stdout().is_terminal() && io::stderr().is_terminal();
-    let mut report =
-        Terminal::new(io::stdout().lock(), Paint::auto(Stream::Stdout), with_bar, rerun(args));
-    let ran =
-        suite::run(&plan, &settings, args.jobs.map(usize::from), &mut |event| report.take(event));
+    let jobs = args.jobs.map(usize::from);
+    let ran = suite::run(&plan, &settings, jobs, &mut |event| reports.take(&event));
     // Servers go with the plan, also when nobody reads the report any more.
     drop(plan);
     let summary = ran?;
+    reports.finish()?;
     if let Some(code) = signals.exit_code() {
         return Ok(code);
     }

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use owo_colors::{OwoColorize, Style};
 
 /// Paints text, or leaves it as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Paint {
     is_on: bool,
 }

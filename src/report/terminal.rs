@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::Reporter;
 use super::failure::describe;
+use super::groups::Groups;
+use super::log::log;
 use super::paint::Paint;
 use crate::event::{Outcome, RunEvent, Summary, Tally};
 use crate::plan::Case;
@@ -34,13 +37,32 @@ impl Drop for Waiting {
     }
 }
 
+/// How many of the slowest cases are named, and how many cases a run has for its summary to say more than the count.
+const SLOWEST: usize = 5;
+
+/// How much is told.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// Only what did not pass, and the summary.
+    Quiet,
+    /// What a user wants to see.
+    #[default]
+    Normal,
+    /// Also what every case was seen to answer, with times.
+    Verbose,
+}
+
 /// Writes what happens in a run for people.
 pub struct Terminal<W> {
     out: W,
     paint: Paint,
     /// There on a terminal: then only what did not pass gets a line.
     bar: Option<ProgressBar>,
+    detail: Detail,
     running: BTreeMap<String, Duration>,
+    groups: BTreeMap<String, Groups>,
+    /// The cases that took longest, the longest first: how long, backend, name.
+    slowest: Vec<(Duration, String, String)>,
     /// Whether the last line was an empty one.
     is_spaced: bool,
     /// The command that runs one case, up to its backend and name.
@@ -55,35 +77,28 @@ impl<W: Write> Terminal<W> {
             let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr());
             bar.with_style(style.expect("the template is well-formed").progress_chars("=> "))
         });
-        let (running, rerun) = (BTreeMap::new(), rerun.into());
-        Self { out, paint, bar, running, is_spaced: false, rerun }
-    }
-
-    /// Takes one event of the run.
-    ///
-    /// Fails where nothing can be written any more.
-    pub fn take(&mut self, event: RunEvent<'_>) -> io::Result<()> {
-        match event {
-            RunEvent::Started { cases } => {
-                if let Some(bar) = &self.bar {
-                    bar.set_length(cases as u64);
-                    bar.enable_steady_tick(Duration::from_millis(200));
-                }
-                Ok(())
-            }
-            RunEvent::TargetStarted { name, about, cases } => self.target(name, about, cases),
-            RunEvent::CaseStarted { case } => {
-                self.running.insert(case.scenario.name.clone(), case.scenario.patience);
-                self.show_running();
-                Ok(())
-            }
-            RunEvent::CaseFinished { outcome } => self.case(outcome),
-            RunEvent::TargetFinished { .. } => Ok(()),
-            RunEvent::Finished { summary } => self.summary(summary),
+        Self {
+            out,
+            paint,
+            bar,
+            detail: Detail::Normal,
+            running: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            slowest: Vec::new(),
+            is_spaced: true,
+            rerun: rerun.into(),
         }
     }
 
+    /// Tells more, or less.
+    pub fn detail(self, detail: Detail) -> Self {
+        Self { detail, ..self }
+    }
+
     fn target(&mut self, name: &str, about: Result<&str, &str>, cases: usize) -> io::Result<()> {
+        if self.detail == Detail::Quiet {
+            return Ok(());
+        }
         let about = match about {
             Ok(about) => format!("{about}, {}", plural(cases, "case")),
             Err(reason) => self.paint.odd(format!("{} skipped: {reason}", plural(cases, "case"))),
@@ -98,19 +113,32 @@ impl<W: Write> Terminal<W> {
             bar.inc(1);
         }
         self.show_running();
+        self.count(outcome);
         // Why the run ended early is told once, and not by every case that it took along.
         if outcome.is_unfinished() {
             return Ok(());
         }
         let is_worth_a_line =
             !matches!(outcome.verdict, Verdict::Passed | Verdict::Skipped(_) | Verdict::Known(..));
-        if is_worth_a_line || self.bar.is_none() {
+        let is_wanted = match self.detail {
+            Detail::Quiet => false,
+            Detail::Normal => self.bar.is_none(),
+            Detail::Verbose => true,
+        };
+        if is_worth_a_line || is_wanted {
             let (word, name) = (self.word(&outcome.verdict), self.name(&outcome.case));
             let more = match &outcome.verdict {
                 Verdict::Skipped(reason) | Verdict::Known(reason, _) => reason.clone(),
                 _ => seconds(outcome.took),
             };
             self.line(&format!("{word} {name}  {}", self.paint.faint(more)))?;
+        }
+        if let Some(transcript) =
+            outcome.transcript.as_ref().filter(|_| self.detail == Detail::Verbose)
+        {
+            for line in log(transcript) {
+                self.line(&self.paint.faint(format!("  {line}")))?;
+            }
         }
         if is_worth_a_line {
             let case = &outcome.case;
@@ -119,6 +147,19 @@ impl<W: Write> Terminal<W> {
             self.line(&describe(outcome, &rerun, self.paint))?;
         }
         Ok(())
+    }
+
+    fn count(&mut self, outcome: &Outcome) {
+        let (backend, name) = (&outcome.case.backend, &outcome.case.scenario.name);
+        self.groups.entry(backend.clone()).or_default().add(outcome);
+        if outcome.transcript.is_none() {
+            return;
+        }
+        let at = self.slowest.partition_point(|(took, ..)| *took >= outcome.took);
+        if at < SLOWEST {
+            self.slowest.insert(at, (outcome.took, backend.clone(), name.clone()));
+            self.slowest.truncate(SLOWEST);
+        }
     }
 
     fn name(&self, case: &Case) -> String {
@@ -141,9 +182,15 @@ impl<W: Write> Terminal<W> {
     fn show_running(&self) {
         let Some(bar) = &self.bar else { return };
         let longest = self.running.iter().max_by_key(|(_, patience)| **patience);
-        let name = longest.map_or("", |(name, _)| name.as_str());
+        let name = match longest {
+            Some((name, patience)) if !patience.is_zero() => {
+                format!("{name}, which waits {}", seconds(*patience))
+            }
+            Some((name, _)) => name.clone(),
+            None => String::new(),
+        };
         bar.set_message(match self.running.len().saturating_sub(1) {
-            0 => name.to_string(),
+            0 => name,
             more => format!("{name} and {more} more"),
         });
     }
@@ -154,6 +201,10 @@ impl<W: Write> Terminal<W> {
         }
         if !self.is_spaced {
             writeln!(self.out)?;
+        }
+        if summary.tallies.iter().any(|(_, tally)| tally.cases() > SLOWEST) {
+            self.grids(summary)?;
+            self.slowest()?;
         }
         let width = summary.tallies.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
         for (name, tally) in &summary.tallies {
@@ -176,6 +227,54 @@ impl<W: Write> Terminal<W> {
             writeln!(self.out, "{}", self.paint.loud(format!("the run ended early: {reason}")))?;
         }
         self.out.flush()
+    }
+
+    /// What became of the cases of each group of clauses: a column a group, a row a verdict that there was.
+    fn grids(&mut self, summary: &Summary) -> io::Result<()> {
+        let rows: [(&str, fn(&Tally) -> usize, fn(Paint, String) -> String); 6] = [
+            ("passed", |tally| tally.passed, |paint, text| paint.good(text)),
+            ("failed", |tally| tally.failed, |paint, text| paint.loud(text)),
+            ("known", |tally| tally.known, |paint, text| paint.odd(text)),
+            (
+                "unclear",
+                |tally| tally.inconclusive + tally.unfinished,
+                |paint, text| paint.odd(text),
+            ),
+            ("errored", |tally| tally.errored, |paint, text| paint.loud(text)),
+            ("skipped", |tally| tally.skipped.values().sum(), |paint, text| paint.odd(text)),
+        ];
+        let letters = Groups::letters();
+        let names = summary.tallies.iter().map(|(name, _)| name.len());
+        let width = names.max().unwrap_or(0).max("  passed".len());
+        let cells =
+            |cell: &dyn Fn(&str) -> String| letters.iter().map(|one| cell(one)).collect::<String>();
+        for (name, groups) in &self.groups {
+            let head = cells(&|letter| format!("{letter:>5}"));
+            writeln!(self.out, "{}{head}", self.paint.head(format!("{name:width$}")))?;
+            for (word, count, paint) in rows {
+                let count = |letter: &str| groups.tally(letter).map_or(0, count);
+                if letters.iter().all(|letter| count(letter) == 0) {
+                    continue;
+                }
+                let row = cells(&|letter| match count(letter) {
+                    0 => self.paint.faint(format!("{:>5}", "·")),
+                    count => paint(self.paint, format!("{count:>5}")),
+                });
+                writeln!(self.out, "{:width$}{row}", format!("  {word}"))?;
+            }
+        }
+        writeln!(self.out)
+    }
+
+    fn slowest(&mut self) -> io::Result<()> {
+        if self.slowest.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.out, "{}", self.paint.head("slowest"))?;
+        for (took, backend, name) in &self.slowest {
+            writeln!(self.out, "{:>8} {} {name}", seconds(*took), self.paint.faint(backend))?;
+        }
+        writeln!(self.out)
     }
 
     fn tally(&self, tally: &Tally) -> String {
@@ -203,6 +302,29 @@ impl<W: Write> Terminal<W> {
         match &self.bar {
             Some(bar) => bar.suspend(write),
             None => write(),
+        }
+    }
+}
+
+impl<W: Write> Reporter for Terminal<W> {
+    fn take(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
+        match *event {
+            RunEvent::Started { cases, .. } => {
+                if let Some(bar) = &self.bar {
+                    bar.set_length(cases as u64);
+                    bar.enable_steady_tick(Duration::from_millis(200));
+                }
+                Ok(())
+            }
+            RunEvent::TargetStarted { name, about, cases, .. } => self.target(name, about, cases),
+            RunEvent::CaseStarted { case } => {
+                self.running.insert(case.scenario.name.clone(), case.scenario.patience);
+                self.show_running();
+                Ok(())
+            }
+            RunEvent::CaseFinished { outcome } => self.case(outcome),
+            RunEvent::TargetFinished { .. } => Ok(()),
+            RunEvent::Finished { summary } => self.summary(summary),
         }
     }
 }

@@ -205,10 +205,28 @@ impl Scenario {
         Ok(Self { name, path, text, law, clauses, source, exclusive, needs, patience })
     }
 
+    /// A hash of the text, by which a script that changed since a run is told: 64 bits of FNV-1a, in hex.
+    pub fn hash(&self) -> String {
+        format!("{:016x}", hash(self.text.as_bytes()))
+    }
+
     /// The folder that the scenario lies in: its place in the contract.
     pub fn group(&self) -> &str {
         self.name.rsplit_once('/').map_or("", |(group, _)| group)
     }
+}
+
+/// A hash of a whole suite: of the names and hashes of its scenarios, in their order.
+pub fn suite_hash<'a>(scenarios: impl IntoIterator<Item = &'a Scenario>) -> String {
+    let lines = scenarios.into_iter().map(|one| format!("{} {}\n", one.name, one.hash()));
+    format!("{:016x}", hash(lines.collect::<String>().as_bytes()))
+}
+
+/// FNV-1a, which stays the same in every version and on every machine.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// What the comments at the top of a script say.

@@ -5,6 +5,7 @@ use std::fmt;
 /// An error that the store answered: data that a scenario may expect, judged by its kind alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {message}")]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct StoreError {
     /// What went wrong, in words that all stores share.
     pub kind: ErrorKind,
@@ -30,6 +31,8 @@ impl From<ErrorKind> for StoreError {
 /// The etcd message or gRPC status that stands behind each is named in [`ErrorKind::as_str`]'s table of the manual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
 pub enum ErrorKind {
     /// The lease does not exist (any more).
     LeaseNotFound,

@@ -55,11 +55,15 @@ pub struct Lease {
 
 /// What a store says of a living lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct TimeToLive {
     /// The time to live that was granted.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub granted: Duration,
     /// What is left of it; stores may round down to whole seconds.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub remaining: Duration,
     /// The keys attached to the lease, in ascending byte order.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub keys: Vec<Vec<u8>>,
 }

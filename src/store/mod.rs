@@ -86,12 +86,16 @@ pub trait Store: Send + Sync {
 
 /// One change of one key, as a watch tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
 pub enum WatchEvent {
     /// The key was written.
     Put {
         /// The whole key.
+        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
         key: Vec<u8>,
         /// The value that this very write gave it, not a later one.
+        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
         value: Vec<u8>,
         /// The store-wide revision of the write; `None` where the store has no revisions.
         mod_revision: Option<i64>,
@@ -99,6 +103,7 @@ pub enum WatchEvent {
     /// The key was deleted: by a call, by its lease, or by its time to live.
     Delete {
         /// The whole key.
+        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
         key: Vec<u8>,
         /// The store-wide revision of the deletion; `None` where the store has no revisions.
         mod_revision: Option<i64>,
@@ -133,11 +138,13 @@ impl WatchEvent {
 
 /// What the trait cannot say of a store; the default is etcd's.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Limits {
     /// The longest time between the end of a granted time to live and the moment the key is gone.
     ///
     /// etcd looks every 0.5 s and then commits the deletion, so 0 to 0.5 s is what it is seen to take; the default
     /// of 2 s leaves room for a busy machine.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub expiry_lag: Duration,
     /// The largest value that must be taken, in bytes. etcd takes 1.5 MiB a request.
     pub max_value: usize,

@@ -42,6 +42,7 @@ pub trait Revisions: Send + Sync {
 
 /// The counters of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct KeyMetadata {
     /// The revision of the write that began the key's present life.
     pub create_revision: i64,
@@ -55,8 +56,10 @@ pub struct KeyMetadata {
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct Page {
     /// The keys, whole, in ascending byte order.
+    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
     pub keys: Vec<Vec<u8>>,
     /// Whether the limit left some out.
     pub more: bool,

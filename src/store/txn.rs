@@ -122,13 +122,15 @@ pub struct TxnAnswer {
 
 /// What one operation of a transaction answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
 pub enum OpAnswer {
     /// The key was written.
     Put,
     /// So many keys were deleted.
     Deleted(usize),
     /// The value of a key.
-    Value(Option<Vec<u8>>),
+    Value(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Option<Vec<u8>>),
     /// Keys.
-    Keys(Vec<Vec<u8>>),
+    Keys(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Vec<Vec<u8>>),
 }

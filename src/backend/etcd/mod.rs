@@ -23,12 +23,13 @@ pub struct EtcdBackend {
     access: Access,
     base_prefix: Vec<u8>,
     is_disposable: bool,
+    version: Option<String>,
 }
 
 impl EtcdBackend {
     /// A backend for the etcd that `access` reaches, below `/kvspec/`.
     pub fn new(access: Access) -> Self {
-        Self { access, base_prefix: b"/kvspec/".to_vec(), is_disposable: false }
+        Self { access, base_prefix: b"/kvspec/".to_vec(), is_disposable: false, version: None }
     }
 
     /// Has everything written below `prefix` instead.
@@ -40,6 +41,11 @@ impl EtcdBackend {
     pub fn disposable(self, is_disposable: bool) -> Self {
         Self { is_disposable, ..self }
     }
+
+    /// Says the server's version, for reports.
+    pub fn of_version(self, version: impl Into<String>) -> Self {
+        Self { version: Some(version.into()), ..self }
+    }
 }
 
 #[async_trait]
@@ -50,6 +56,10 @@ impl Backend for EtcdBackend {
 
     fn is_disposable(&self) -> bool {
         self.is_disposable
+    }
+
+    fn version(&self) -> Option<String> {
+        self.version.clone()
     }
 
     async fn instance(&self) -> Result<Box<dyn Instance>> {

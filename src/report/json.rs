@@ -1,0 +1,92 @@
+//! A run as JSON, an object an event and line: written as it happens, read again for judging and for other reports.
+
+mod lines;
+mod read;
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::time::UNIX_EPOCH;
+
+use serde::Serialize;
+
+use self::lines::{
+    CaseFinished, CaseStarted, Finished, Head, Script, Started, TargetFinished, TargetStarted, Told,
+};
+pub use self::read::{Recorded, RecordingError, read};
+use super::Reporter;
+use crate::event::{Outcome, RunEvent};
+
+/// The version of the schema, which grows only with a change that a reader would misunderstand.
+pub const SCHEMA: u32 = 1;
+
+/// Writes a run as JSON, an object an event and line.
+pub struct Json<W> {
+    out: W,
+}
+
+impl<W: Write> Json<W> {
+    /// A report to `out`.
+    pub fn new(out: W) -> Self {
+        Self { out }
+    }
+
+    fn line(&mut self, event: &str, data: impl Serialize) -> io::Result<()> {
+        let schema = SCHEMA;
+        serde_json::to_writer(&mut self.out, &Head { schema, event: event.into(), data })?;
+        self.out.write_all(b"\n")
+    }
+}
+
+impl<W: Write> Reporter for Json<W> {
+    fn take(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
+        match event {
+            RunEvent::Started { kvspec, suite, at, cases } => {
+                let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+                let unix_ms = since.as_millis().try_into().unwrap_or(u64::MAX);
+                let (kvspec, suite) = ((*kvspec).into(), (*suite).into());
+                self.line("started", Started { kvspec, suite, unix_ms, cases: *cases })?;
+            }
+            RunEvent::TargetStarted { name, about, version, capabilities, cases } => {
+                let line = TargetStarted {
+                    backend: (*name).into(),
+                    about: about.ok().map(Cow::from),
+                    missing: about.err().map(Cow::from),
+                    version: version.map(Cow::from),
+                    capabilities: capabilities.map(Cow::Borrowed),
+                    cases: *cases,
+                };
+                self.line("target_started", line)?;
+            }
+            RunEvent::CaseStarted { case } => {
+                let (backend, scenario) = (&case.backend, &case.scenario.name);
+                self.line("case_started", CaseStarted { backend, scenario })?;
+            }
+            RunEvent::CaseFinished { outcome } => self.case(outcome)?,
+            RunEvent::TargetFinished { name, tally } => {
+                let (backend, tally) = ((*name).into(), Cow::Borrowed(*tally));
+                self.line("target_finished", TargetFinished { backend, tally })?;
+            }
+            RunEvent::Finished { summary } => {
+                let ended_early = summary.ended_early.as_deref().map(Cow::from);
+                self.line("finished", Finished { ended_early, took: summary.took })?;
+            }
+        }
+        // A run that is killed leaves every case that was over.
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Json<W> {
+    fn case(&mut self, outcome: &Outcome) -> io::Result<()> {
+        let case = &outcome.case;
+        let line = CaseFinished {
+            backend: (&case.backend).into(),
+            scenario: Script::of(&case.scenario),
+            known: case.known.as_ref().map(Cow::Borrowed),
+            verdict: Told::of(&outcome.verdict),
+            took: outcome.took,
+            transcript: outcome.transcript.as_ref().map(Cow::Borrowed),
+        };
+        self.line("case_finished", line)
+    }
+}
