@@ -246,8 +246,9 @@
 //!
 //! Every line is an object with `"schema": 1` and the name of its `event`. A reader passes over events and fields that it
 //! does not know; the number grows with a change that a reader would misunderstand. Spans of time, named `took`, `at`
-//! and the like, are whole nanoseconds. Bytes are text where they are UTF-8, and else `{"base64": "…"}`. What is not
-//! there is `null`.
+//! and the like, are whole nanoseconds. Bytes are text where they are UTF-8, and else `{"base64": "…"}`; where they end in
+//! more than 1,024 bytes that are all the same, as large values do, they are `{"start": BYTES, "fill": 46, "times": 4096}`.
+//! What is not there is `null`.
 //!
 //! | event | fields |
 //! |---|---|

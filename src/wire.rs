@@ -1,16 +1,66 @@
-//! How bytes and times are written in recorded runs: text where it is text, and whole nanoseconds.
+//! How bytes and times are written in recorded runs: text where it is text, what is padded in short, whole nanoseconds.
 
 use std::fmt;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
-use serde::ser::{SerializeMap, SerializeSeq};
+use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The only field of the object that bytes are written as where they are not UTF-8.
-const BASE64: &str = "base64";
+/// The longest padding that is written as it is, and the longest that is believed.
+const SHORT: usize = 1024;
+const LONG: usize = 1 << 30;
+
+/// How bytes are written that are no plain text.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum Form {
+    /// They are not UTF-8.
+    Encoded { base64: String },
+    /// They end in many bytes that are all the same.
+    Padded {
+        #[serde(with = "crate::wire")]
+        start: Vec<u8>,
+        fill: u8,
+        times: usize,
+    },
+}
+
+impl Form {
+    fn of(bytes: &[u8]) -> Self {
+        Self::Encoded { base64: BASE64_STANDARD.encode(bytes) }
+    }
+
+    fn padded(bytes: &[u8]) -> Option<Self> {
+        let times = padding(bytes);
+        let (start, fill) = (bytes[..bytes.len() - times].to_vec(), *bytes.last()?);
+        (times > SHORT).then_some(Self::Padded { start, fill, times })
+    }
+
+    fn bytes(self) -> Result<Vec<u8>, String> {
+        match self {
+            Self::Encoded { base64 } => {
+                BASE64_STANDARD.decode(base64).map_err(|error| error.to_string())
+            }
+            Self::Padded { times, .. } if times > LONG => Err(format!("{times} is too long")),
+            Self::Padded { mut start, fill, times } => {
+                start.resize(start.len() + times, fill);
+                Ok(start)
+            }
+        }
+    }
+}
+
+/// How many bytes at the end are all the same, counted in whole chunks: a value may be a megabyte, and is seen often.
+fn padding(bytes: &[u8]) -> usize {
+    const CHUNK: usize = 64;
+    let Some(last) = bytes.last() else { return 0 };
+    let is_padding = |chunk: &&[u8]| chunk.iter().fold(0, |odd, byte| odd | (byte ^ last)) == 0;
+    bytes.rchunks_exact(CHUNK).take_while(is_padding).count() * CHUNK
+}
 
 /// Writes a value; the two functions are what `serde(with = "crate::wire")` looks for.
 pub(crate) fn serialize<T: Wire, S: Serializer>(value: &T, to: S) -> Result<S::Ok, S::Error> {
@@ -45,13 +95,12 @@ impl Wire for Duration {
 
 impl Wire for Vec<u8> {
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        if let Some(padded) = Form::padded(self) {
+            return padded.serialize(to);
+        }
         match std::str::from_utf8(self) {
             Ok(text) => to.serialize_str(text),
-            Err(_) => {
-                let mut map = to.serialize_map(Some(1))?;
-                map.serialize_entry(BASE64, &BASE64_STANDARD.encode(self))?;
-                map.end()
-            }
+            Err(_) => Form::of(self).serialize(to),
         }
     }
 
@@ -60,14 +109,14 @@ impl Wire for Vec<u8> {
     }
 }
 
-/// Reads bytes from text, or from an object with base64.
+/// Reads bytes from text, or from an object.
 struct BytesVisitor;
 
 impl<'de> Visitor<'de> for BytesVisitor {
     type Value = Vec<u8>;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("text, or an object with base64")
+        f.write_str("bytes: text, or an object")
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Vec<u8>, E> {
@@ -78,19 +127,15 @@ impl<'de> Visitor<'de> for BytesVisitor {
         Ok(text.into_bytes())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Vec<u8>, A::Error> {
-        match map.next_entry::<String, String>()? {
-            Some((name, text)) if name == BASE64 => {
-                BASE64_STANDARD.decode(text).map_err(de::Error::custom)
-            }
-            _ => Err(de::Error::custom("bytes are text, or an object with base64")),
-        }
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<u8>, A::Error> {
+        let form = Form::deserialize(MapAccessDeserializer::new(map))?;
+        form.bytes().map_err(de::Error::custom)
     }
 }
 
 impl<T: Wire> Wire for Option<T> {
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        self.as_ref().map(Form).serialize(to)
+        self.as_ref().map(Written).serialize(to)
     }
 
     fn read<'de, D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -101,7 +146,7 @@ impl<T: Wire> Wire for Option<T> {
 impl<T: Wire> Wire for Vec<T> {
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let mut list = to.serialize_seq(Some(self.len()))?;
-        self.iter().try_for_each(|one| list.serialize_element(&Form(one)))?;
+        self.iter().try_for_each(|one| list.serialize_element(&Written(one)))?;
         list.end()
     }
 
@@ -130,9 +175,9 @@ impl<'de, T: Wire> Visitor<'de> for ListVisitor<T> {
 }
 
 /// A value that serde writes as this module does.
-struct Form<'a, T>(&'a T);
+struct Written<'a, T>(&'a T);
 
-impl<T: Wire> Serialize for Form<'_, T> {
+impl<T: Wire> Serialize for Written<'_, T> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         self.0.write(to)
     }
@@ -153,7 +198,7 @@ mod tests {
     use rstest::rstest;
 
     fn written<T: Wire>(value: &T) -> String {
-        serde_json::to_string(&Form(value)).unwrap()
+        serde_json::to_string(&Written(value)).unwrap()
     }
 
     fn read<T: Wire>(text: &str) -> T {
@@ -170,6 +215,18 @@ mod tests {
         let bytes = bytes.to_vec();
         assert_eq!(written(&bytes), text);
         assert_eq!(read::<Vec<u8>>(text), bytes);
+    }
+
+    #[rstest]
+    #[case(b"0", b'.', 1 << 20)]
+    #[case(b"\xff", 0, 1 << 20)]
+    #[case(b"", b'x', 2000)]
+    fn padding_is_written_in_short(#[case] start: &[u8], #[case] fill: u8, #[case] times: usize) {
+        let mut bytes = start.to_vec();
+        bytes.resize(times, fill);
+        let text = written(&bytes);
+        assert!(text.len() < 300, "{text}");
+        assert_eq!(read::<Vec<u8>>(&text), bytes);
     }
 
     #[rstest]
