@@ -8,12 +8,20 @@ use crate::target::Target;
 
 #[cfg(feature = "etcd")]
 pub use self::etcd::{NO_SERVER, etcd_target};
+#[cfg(feature = "etcd-v2")]
+pub use self::etcd_v2::etcd_v2_target;
+#[cfg(feature = "redis")]
+pub use self::redis::{NO_REDIS, redis_target};
 
 /// The names of the backends that kvspec brings.
 pub const NAMES: &[&str] = &[
     "memory",
     #[cfg(feature = "etcd")]
     "etcd",
+    #[cfg(feature = "etcd-v2")]
+    "etcd-v2",
+    #[cfg(feature = "redis")]
+    "redis",
 ];
 
 /// The memory store, the reference.
@@ -30,7 +38,12 @@ pub fn known_failures(name: &str) -> Result<KnownFailures, KnownError> {
 }
 
 /// The lists that stand in the tree: backend, file, text.
-const LISTS: &[(&str, &str, &str)] = &[];
+const LISTS: &[(&str, &str, &str)] = &[
+    #[cfg(feature = "etcd-v2")]
+    ("etcd-v2", "known-failures/etcd-v2.txt", include_str!("../known-failures/etcd-v2.txt")),
+    #[cfg(feature = "redis")]
+    ("redis", "known-failures/redis.txt", include_str!("../known-failures/redis.txt")),
+];
 
 #[cfg(feature = "etcd")]
 mod etcd {
@@ -60,7 +73,7 @@ mod etcd {
         Target::opened_by("etcd", open).starting_a_server(starts_a_server)
     }
 
-    fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {
+    pub(super) fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {
         let is_named = !options.access.endpoints.is_empty();
         let unavailable = |story: String| Unavailable { reason: NO_SERVER.into(), story, is_named };
         let runtime = Builder::new_current_thread().enable_all().build();
@@ -71,5 +84,71 @@ mod etcd {
                 () = abort.thrown() => Err(unavailable("interrupted while looking for a server".into())),
             }
         })
+    }
+}
+
+#[cfg(feature = "redis")]
+mod redis {
+    use std::sync::Arc;
+
+    use tokio::runtime::Builder;
+
+    use crate::backend::redis::RedisBackend;
+    use crate::runner::Abort;
+    use crate::server::redis::{self as server, RedisOptions, RedisServer};
+    use crate::target::{Opened, Target, Unavailable};
+
+    /// The reason for which cases are skipped where no server was found.
+    pub const NO_REDIS: &str = "no redis server was found";
+
+    /// Redis on whatever server `options` find, once it is first asked for; looking for one ends with `abort`.
+    pub fn redis_target(options: RedisOptions, abort: Abort) -> Target {
+        let starts_a_server = options.address.is_none();
+        let open = move || {
+            let server = find(&options, &abort)?;
+            let about = format!("redis {}, {}", server.version(), server.origin());
+            let backend = Arc::new(RedisBackend::at(server.address().clone()));
+            Ok(Opened { backend, about, guard: Box::new(server) })
+        };
+        Target::opened_by("redis", open).starting_a_server(starts_a_server)
+    }
+
+    fn find(options: &RedisOptions, abort: &Abort) -> Result<RedisServer, Unavailable> {
+        let is_named = options.address.is_some();
+        let unavailable = |story: String| Unavailable { reason: NO_REDIS.into(), story, is_named };
+        let runtime = Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| unavailable(error.to_string()))?;
+        runtime.block_on(async {
+            tokio::select! {
+                found = server::find(options) => found.map_err(|none| unavailable(none.to_string())),
+                () = abort.thrown() => Err(unavailable("interrupted while looking for a server".into())),
+            }
+        })
+    }
+}
+
+#[cfg(feature = "etcd-v2")]
+mod etcd_v2 {
+    use std::sync::Arc;
+
+    use super::etcd::find;
+    use crate::backend::etcd_v2::EtcdV2Backend;
+    use crate::runner::Abort;
+    use crate::server::ServerOptions;
+    use crate::target::{Opened, Target};
+
+    /// The v2 API of whatever server `options` find, once it is first asked for; looking for one ends with `abort`.
+    ///
+    /// A server that kvspec starts is one of its own, with the v2 API switched on.
+    pub fn etcd_v2_target(options: ServerOptions, abort: Abort) -> Target {
+        let starts_a_server = options.access.endpoints.is_empty();
+        let options = ServerOptions { enable_v2: true, ..options };
+        let open = move || {
+            let server = find(&options, &abort)?;
+            let about = format!("etcd {} by its v2 API, {}", server.version(), server.origin());
+            let backend = Arc::new(EtcdV2Backend::new(server.access().clone()));
+            Ok(Opened { backend, about, guard: Box::new(server) })
+        };
+        Target::opened_by("etcd-v2", open).starting_a_server(starts_a_server)
     }
 }

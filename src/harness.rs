@@ -101,7 +101,7 @@ impl Harness {
                 return ExitCode::from(2);
             }
         };
-        #[cfg(any(feature = "cli", feature = "etcd"))]
+        #[cfg(any(feature = "cli", feature = "etcd", feature = "redis"))]
         let signals = crate::signal::Signals::listen(self.settings.abort.clone()).ok();
         let trials = Arc::new(Trials::new(self.settings));
         let mut plan = Plan::new(self.targets, &scenarios);
@@ -119,7 +119,7 @@ impl Harness {
         let conclusion = libtest_mimic::run(&arguments, tests);
         // Servers go with the targets; an exit would leave them.
         drop(plan);
-        #[cfg(any(feature = "cli", feature = "etcd"))]
+        #[cfg(any(feature = "cli", feature = "etcd", feature = "redis"))]
         if let Some(code) = signals.and_then(|signals| signals.exit_code()) {
             return ExitCode::from(code);
         }

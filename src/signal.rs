@@ -53,7 +53,7 @@ impl Signals {
 }
 
 fn leave(code: i32) -> ! {
-    #[cfg(feature = "etcd")]
+    #[cfg(any(feature = "etcd", feature = "redis"))]
     if let Err(left) = crate::server::take_down_all() {
         eprintln!("kvspec: {left}");
     }

@@ -18,6 +18,9 @@ use crate::verdict::{Verdict, judge};
 /// How many cases run side by side on a store in real time: they wait more than they work.
 pub const JOBS: usize = 128;
 
+/// How often a case is run of which nothing could be said, before nothing is said of it.
+const LOOKS: usize = 3;
+
 /// Takes the events of a run as they happen.
 ///
 /// An error ends the run: nobody is left to tell.
@@ -155,15 +158,27 @@ fn side_by_side(
 pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
     let started = Instant::now();
     let tries = case.known.as_ref().and_then(|known| known.tries).unwrap_or(1);
-    let (mut verdict, mut transcript) = try_case(case, ready, settings);
+    let (mut verdict, mut transcript) = seen_case(case, ready, settings);
     for _ in 1..tries {
         if verdict == Verdict::Passed || settings.abort.is_thrown() {
             break;
         }
-        (verdict, transcript) = try_case(case, ready, settings);
+        (verdict, transcript) = seen_case(case, ready, settings);
     }
     let verdict = weigh(verdict, case.known.as_ref());
     Outcome { case: case.clone(), verdict, transcript: Some(transcript), took: started.elapsed() }
+}
+
+/// Runs one case, and again where the machine was too busy to see what the store did: that says nothing of the store.
+fn seen_case(case: &Case, ready: &Ready, settings: &Settings) -> (Verdict, Transcript) {
+    let mut seen = try_case(case, ready, settings);
+    for _ in 1..LOOKS {
+        if !matches!(seen.0, Verdict::Inconclusive(_)) || settings.abort.is_thrown() {
+            break;
+        }
+        seen = try_case(case, ready, settings);
+    }
+    seen
 }
 
 fn try_case(case: &Case, ready: &Ready, settings: &Settings) -> (Verdict, Transcript) {

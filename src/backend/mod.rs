@@ -6,8 +6,12 @@ use crate::store::{Limits, Result, Store};
 
 #[cfg(feature = "etcd")]
 pub mod etcd;
+#[cfg(feature = "etcd-v2")]
+pub mod etcd_v2;
 mod fresh;
 pub mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 mod shared;
 
 pub use fresh::Fresh;

@@ -22,6 +22,8 @@ use crate::{
     backend::etcd::{Tls, User},
     server::{ServerChoice, ServerOptions, endpoints},
 };
+#[cfg(feature = "redis")]
+use crate::{backend::redis::Address, server::redis::RedisOptions};
 
 /// Proves on a running store whether it does what etcd promises.
 #[derive(Debug, Parser)]
@@ -124,6 +126,9 @@ pub(super) struct RunArgs {
     #[cfg(feature = "etcd")]
     #[command(flatten)]
     pub server: ServerArgs,
+    #[cfg(feature = "redis")]
+    #[command(flatten)]
+    pub redis: RedisArgs,
 }
 
 /// What is told of a run, and where.
@@ -245,6 +250,9 @@ pub(super) struct CompareArgs {
     #[cfg(feature = "etcd")]
     #[command(flatten)]
     pub server: ServerArgs,
+    #[cfg(feature = "redis")]
+    #[command(flatten)]
+    pub redis: RedisArgs,
     /// Client URLs of the other etcd, separated by commas; the same user and files are used.
     #[cfg(feature = "etcd")]
     #[arg(long, value_name = "URL,…", help_heading = "etcd server")]
@@ -263,6 +271,8 @@ impl CompareArgs {
         open(&Openers {
             #[cfg(feature = "etcd")]
             server: &server,
+            #[cfg(feature = "redis")]
+            redis: &self.redis,
             abort,
         })
     }
@@ -285,6 +295,8 @@ impl CompareArgs {
         open(&Openers {
             #[cfg(feature = "etcd")]
             server: &server,
+            #[cfg(feature = "redis")]
+            redis: &self.redis,
             abort,
         })
     }
@@ -306,6 +318,9 @@ pub(super) struct MatrixArgs {
     #[cfg(feature = "etcd")]
     #[command(flatten)]
     pub server: ServerArgs,
+    #[cfg(feature = "redis")]
+    #[command(flatten)]
+    pub redis: RedisArgs,
 }
 
 impl MatrixArgs {
@@ -325,6 +340,8 @@ impl MatrixArgs {
         let openers = Openers {
             #[cfg(feature = "etcd")]
             server: &server,
+            #[cfg(feature = "redis")]
+            redis: &self.redis,
             abort,
         };
         openers.target(name)
@@ -475,5 +492,36 @@ impl ServerArgs {
             typed.push_str(" --disposable");
         }
         typed
+    }
+}
+
+/// Which Redis to run against. What is not given here is read from the environment.
+#[cfg(feature = "redis")]
+#[derive(Debug, Group)]
+#[command(next_help_heading = "redis server")]
+pub(super) struct RedisArgs {
+    /// A server of yours, as redis://host:port/database; one with a password is read from the environment [env: REDIS_URL]
+    #[arg(long, value_name = "URL")]
+    pub redis_url: Option<String>,
+}
+
+#[cfg(feature = "redis")]
+impl RedisArgs {
+    /// What the environment says, and over it what the command line says.
+    pub fn options(&self) -> Result<RedisOptions, Problem> {
+        let Some(url) = &self.redis_url else { return RedisOptions::from_env().map_err(said) };
+        let address = Address::parse(url);
+        let address = address.map_err(|bad| said(format!("--redis-url: {}", bad.message)))?;
+        if address.has_password() {
+            // Everybody on this machine can read the arguments of a command.
+            return Err(said("--redis-url: a password is no argument: put the URL into REDIS_URL"));
+        }
+        Ok(RedisOptions { address: Some(address), ..RedisOptions::default() })
+    }
+
+    /// The flags that were given, as a user would type them again.
+    pub fn typed(&self) -> String {
+        let url = self.redis_url.as_deref();
+        url.map_or(String::new(), |url| format!(" --redis-url {}", super::typed(url)))
     }
 }

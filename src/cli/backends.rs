@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "redis")]
+use super::args::RedisArgs;
 use super::{Problem, said};
 use crate::builtin;
 use crate::event::{Outcome, RunEvent};
@@ -24,6 +26,8 @@ const MUTANT: &str = "mutant:";
 pub(super) struct Openers<'a> {
     #[cfg(feature = "etcd")]
     pub server: &'a ServerOptions,
+    #[cfg(feature = "redis")]
+    pub redis: &'a RedisArgs,
     pub abort: &'a Abort,
 }
 
@@ -51,6 +55,10 @@ impl Openers<'_> {
             "memory" => Ok(builtin::memory_target()),
             #[cfg(feature = "etcd")]
             "etcd" => Ok(builtin::etcd_target(self.server.clone(), self.abort.clone())),
+            #[cfg(feature = "redis")]
+            "redis" => Ok(builtin::redis_target(self.redis.options()?, self.abort.clone())),
+            #[cfg(feature = "etcd-v2")]
+            "etcd-v2" => Ok(builtin::etcd_v2_target(self.server.clone(), self.abort.clone())),
             _ => Err(said(format!(
                 "{name} is not in this kvspec; there are: {}",
                 builtin::NAMES.join(", ")

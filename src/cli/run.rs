@@ -64,6 +64,8 @@ fn targets(args: &RunArgs, abort: &Abort) -> Result<Vec<Target>, Problem> {
     let openers = Openers {
         #[cfg(feature = "etcd")]
         server: &server,
+        #[cfg(feature = "redis")]
+        redis: &args.redis,
         abort,
     };
     args.backends().iter().map(|name| openers.target(name)).collect()
@@ -120,5 +122,7 @@ fn rerun(args: &RunArgs) -> String {
     }
     #[cfg(feature = "etcd")]
     rerun.push_str(&args.server.typed());
+    #[cfg(feature = "redis")]
+    rerun.push_str(&args.redis.typed());
     rerun
 }

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 
 use crate::backend::memory::MemoryStore;
 use crate::store::{
-    KeyMetadata, Lease, LeaseId, Leases, Page, Result, Revisions, Store, TimeToLive, Transactions,
-    Txn, TxnAnswer, WatchStream,
+    Directories, KeyMetadata, Lease, LeaseId, Leases, Page, Result, Revisions, Store, TimeToLive,
+    Transactions, Txn, TxnAnswer, WatchStream,
 };
 
 /// The client that a call is made on.
@@ -105,6 +105,12 @@ pub trait Fault: Send + Sync {
     async fn txn(&self, at: &Site, txn: Txn) -> Result<TxnAnswer> {
         at.store.txn(txn).await
     }
+    async fn mkdir(&self, at: &Site, directory: &[u8]) -> Result<()> {
+        at.store.mkdir(directory).await
+    }
+    async fn create(&self, at: &Site, key: &[u8], value: &[u8]) -> Result<()> {
+        at.store.create(key, value).await
+    }
 }
 
 /// One client of a store with a fault.
@@ -147,6 +153,9 @@ impl Store for FaultyStore {
     }
     fn transactions(&self) -> Option<&dyn Transactions> {
         Some(self)
+    }
+    fn directories(&self) -> Option<&dyn Directories> {
+        self.site.store.directories().map(|_| self as &dyn Directories)
     }
 }
 
@@ -203,5 +212,15 @@ impl Revisions for FaultyStore {
 impl Transactions for FaultyStore {
     async fn txn(&self, txn: Txn) -> Result<TxnAnswer> {
         self.fault.txn(&self.site, txn).await
+    }
+}
+
+#[async_trait]
+impl Directories for FaultyStore {
+    async fn mkdir(&self, directory: &[u8]) -> Result<()> {
+        self.fault.mkdir(&self.site, directory).await
+    }
+    async fn create(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.fault.create(&self.site, key, value).await
     }
 }

@@ -88,6 +88,9 @@ fn run_all(mutants: &[Mutant], scenarios: &[Arc<Scenario>]) -> Vec<Found> {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let (mutant, scenario) = (index / scenarios.len(), index % scenarios.len());
                     let Some(backend) = mutants.get(mutant) else { return };
+                    if !backend.takes(&scenarios[scenario]) {
+                        continue;
+                    }
                     let transcript = runner::run(&scenarios[scenario], backend, &settings);
                     if let Verdict::Failed(mismatch) = judge(&scenarios[scenario], &transcript) {
                         found

@@ -1,6 +1,7 @@
 //! Mutants: the memory store broken on purpose, each in one way, so that the suite can prove that it would notice.
 
 mod clients;
+mod directories;
 mod fault;
 mod history;
 mod keys;
@@ -24,6 +25,7 @@ pub use self::fault::{Fault, Site};
 pub use self::matrix::{Kill, Matrix, self_check};
 use crate::backend::memory::{MemoryBackend, MemoryStore};
 use crate::backend::{Backend, Clock, Instance};
+use crate::scenario::{Need, Scenario};
 use crate::store::{Limits, Result, Store};
 
 /// A store broken on purpose in one way.
@@ -36,6 +38,7 @@ pub struct Mutant {
     /// What it does wrong, in one sentence.
     pub sentence: &'static str,
     make: fn() -> Arc<dyn Fault>,
+    has_directories: bool,
 }
 
 impl Mutant {
@@ -46,7 +49,17 @@ impl Mutant {
         sentence: &'static str,
         make: fn() -> Arc<dyn Fault>,
     ) -> Self {
-        Self { name, clause, sentence, make }
+        Self { name, clause, sentence, make, has_directories: false }
+    }
+
+    /// The same fault over the memory store that has directories; only their scenarios are run on it.
+    pub const fn with_directories(self) -> Self {
+        Self { has_directories: true, ..self }
+    }
+
+    /// Whether a scenario makes sense on the store below, so that what fails on the mutant is the fault's doing.
+    fn takes(&self, scenario: &Scenario) -> bool {
+        scenario.needs.contains(&Need::Directories) == self.has_directories
     }
 }
 
@@ -73,6 +86,7 @@ pub fn all() -> Vec<Mutant> {
         history::all(),
         transactions::all(),
         limits::all(),
+        directories::all(),
     ];
     groups.into_iter().flatten().collect()
 }
@@ -102,7 +116,10 @@ impl Backend for Mutant {
     async fn instance(&self) -> Result<Box<dyn Instance>> {
         let fault = (self.make)();
         Ok(Box::new(MutantInstance {
-            first: MemoryStore::new(),
+            first: match self.has_directories {
+                true => MemoryStore::with_directories(),
+                false => MemoryStore::new(),
+            },
             fault,
             clients: AtomicUsize::new(0),
         }))

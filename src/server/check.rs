@@ -11,18 +11,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{one_line, token};
+use super::{one_line, ready, token};
 use crate::backend::etcd::Access;
 use crate::store::{ErrorKind, StoreError};
 
 /// How long one connection attempt may take.
 const CONNECT: Duration = Duration::from_secs(3);
 /// How long one call may take, the connection included.
-const CALL: Duration = Duration::from_secs(5);
+pub(super) const CALL: Duration = Duration::from_secs(5);
 /// How long the check's key outlives a check that was cut off, in seconds.
-const KEY_TTL: i64 = 60;
-/// Between two looks at a server that is starting: short beside the half second that etcd takes.
-const LOOK: Duration = Duration::from_millis(20);
+pub(super) const KEY_TTL: i64 = 60;
 
 /// The numbers of gRPC's status codes.
 const PERMISSION_DENIED: i32 = 7;
@@ -46,6 +44,12 @@ pub struct CheckError {
     reason: String,
 }
 
+impl CheckError {
+    pub(super) fn new(access: &Access, reason: &str) -> Self {
+        Self { endpoints: access.endpoints.join(","), reason: one_line(reason) }
+    }
+}
+
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.endpoints, self.reason)
@@ -62,10 +66,7 @@ pub async fn check(access: &Access) -> Result<Checked, CheckError> {
     let key = format!("/kvspec/check-{}", token());
     match examine(access, &key).await {
         Ok(checked) => Ok(checked),
-        Err(trouble) => {
-            let reason = one_line(&words(trouble, access).await);
-            Err(CheckError { endpoints: access.endpoints.join(","), reason })
-        }
+        Err(trouble) => Err(CheckError::new(access, &words(trouble, access).await)),
     }
 }
 
@@ -73,28 +74,9 @@ pub async fn check(access: &Access) -> Result<Checked, CheckError> {
 pub(super) async fn ready(
     access: &Access,
     startup: Duration,
-    mut died: impl AsyncFnMut() -> Option<String>,
+    died: impl AsyncFnMut() -> Option<String>,
 ) -> Result<Checked, String> {
-    let mut last = None;
-    let passing = async {
-        loop {
-            match check(access).await {
-                Ok(checked) => return Ok(checked),
-                Err(error) => last = Some(error),
-            }
-            if let Some(reason) = died().await {
-                return Err(reason);
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-    };
-    match timeout(startup, passing).await {
-        Ok(result) => result,
-        Err(_) => Err(format!(
-            "not ready within {startup:?}{}",
-            last.map_or(String::new(), |error| format!(", last seen at {error}"))
-        )),
-    }
+    ready::ready(startup, async || check(access).await, died).await
 }
 
 /// What stopped a check.

@@ -26,7 +26,7 @@ use tokio::time::timeout;
 
 use super::keeper::{Facts, Kept, LeftBehind, Stop};
 use super::owner::{FORGOTTEN, Owner, Standing};
-use super::{Origin, check, last_words, one_line, token};
+use super::{Origin, Start, check, last_words, one_line, token};
 use crate::backend::etcd::Access;
 
 /// How long the Docker engine may take to say that it is there.
@@ -59,17 +59,17 @@ const SERVER: &str = "kvspec.server";
 pub(super) async fn start(
     image: String,
     tag: String,
-    startup: Duration,
+    start: Start,
     mut stop: Stop,
-) -> Result<(Facts, Box<dyn Kept>), String> {
+) -> Result<(Facts<Access>, Box<dyn Kept>), String> {
     let name = format!("{image}:{tag}");
     let docker = stop.unless(engine()).await?;
     // A container that stays until the next sweep is no reason not to test.
     let _ = stop.unless(sweep(&docker)).await;
     stop.unless(provide(&docker, &name, &image, &tag)).await?;
-    let inner = create(&docker, image, tag, startup, &mut stop).await?;
+    let inner = create(&docker, image, tag, start, &mut stop).await?;
     let container = Container { docker, id: inner.id().to_owned(), inner };
-    match stop.unless(container.ready(startup)).await {
+    match stop.unless(container.ready(start.startup)).await {
         Ok((access, version)) => {
             let origin = Origin::Container { image: name, id: container.id.clone() };
             Ok((Facts { access, version, origin }, Box::new(container)))
@@ -134,11 +134,11 @@ async fn create(
     docker: &Docker,
     image: String,
     tag: String,
-    startup: Duration,
+    start: Start,
     stop: &mut Stop,
 ) -> Result<ContainerAsync<GenericImage>, String> {
     let server = token();
-    let mut creating = pin!(request(image, tag, startup, &server).start());
+    let mut creating = pin!(request(image, tag, start, &server).start());
     let created = tokio::select! {
         created = &mut creating => created.map_err(|error| format!("the container did not start: {}", cause(error))),
         () = stop.asked() => {
@@ -179,18 +179,18 @@ async fn abandon<T>(docker: &Docker, creating: impl Future<Output = T>, server: 
 fn request(
     image: String,
     tag: String,
-    startup: Duration,
+    start: Start,
     server: &str,
 ) -> ContainerRequest<GenericImage> {
     GenericImage::new(image, tag)
         .with_exposed_port(CLIENT_PORT)
-        .with_cmd(COMMAND.split_ascii_whitespace())
+        .with_cmd(COMMAND.split_ascii_whitespace().chain(start.flags()))
         .with_labels(owner_labels())
         .with_label(SERVER, server)
         // In memory, for speed: what survives a crash of the machine is not under test. A stopped container loses it,
         // so whoever tests a restart must mount something else.
         .with_mount(Mount::tmpfs_mount("/etcd-data"))
-        .with_startup_timeout(startup)
+        .with_startup_timeout(start.startup)
         .with_host_config_modifier(publish_on_loopback)
 }
 

@@ -13,7 +13,6 @@ use async_trait::async_trait;
 use tokio::sync::{oneshot, watch};
 
 use super::Origin;
-use crate::backend::etcd::Access;
 
 /// How long others wait for a server to be taken down: longer than every deadline of the taking down itself.
 const TAKE_DOWN: Duration = Duration::from_secs(15);
@@ -23,8 +22,8 @@ static KEPT: Mutex<Vec<Weak<Shared>>> = Mutex::new(Vec::new());
 
 /// What is told of a server once it runs.
 #[derive(Debug)]
-pub(super) struct Facts {
-    pub access: Access,
+pub(super) struct Facts<A> {
+    pub access: A,
     pub version: String,
     pub origin: Origin,
 }
@@ -172,10 +171,11 @@ fn register() -> MutexGuard<'static, Vec<Weak<Shared>>> {
 /// Starts a server by `start` on a thread of its own and keeps it there.
 ///
 /// `start` runs to its end even if this future is dropped; it looks at its [`Stop`] and leaves nothing when it fails.
-pub(super) async fn keep<S, F>(start: S) -> Result<(Keeper, Facts), String>
+pub(super) async fn keep<S, F, A>(start: S) -> Result<(Keeper, Facts<A>), String>
 where
     S: FnOnce(Stop) -> F + Send + 'static,
-    F: Future<Output = Result<(Facts, Box<dyn Kept>), String>>,
+    F: Future<Output = Result<(Facts<A>, Box<dyn Kept>), String>>,
+    A: Send + 'static,
 {
     let (stop, asked) = watch::channel(false);
     let shared = Shared {
@@ -198,10 +198,14 @@ where
     Ok((keeper, facts))
 }
 
-fn run<S, F>(start: S, mut stop: Stop, tell: oneshot::Sender<Result<Facts, String>>, end: &End)
-where
+fn run<S, F, A>(
+    start: S,
+    mut stop: Stop,
+    tell: oneshot::Sender<Result<Facts<A>, String>>,
+    end: &End,
+) where
     S: FnOnce(Stop) -> F,
-    F: Future<Output = Result<(Facts, Box<dyn Kept>), String>>,
+    F: Future<Output = Result<(Facts<A>, Box<dyn Kept>), String>>,
 {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

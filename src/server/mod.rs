@@ -1,23 +1,40 @@
-//! Finds a running etcd to test against, or starts one, and takes down again what it started.
+//! Finds a running server to test against, or starts one, and takes down again what it started.
 
+#[cfg(feature = "etcd")]
 mod check;
+#[cfg(feature = "etcd-v2")]
+mod check_v2;
+mod child;
 #[cfg(feature = "container")]
 mod container;
 mod keeper;
+#[cfg(feature = "etcd")]
 mod options;
 mod owner;
+#[cfg(feature = "etcd")]
 mod process;
+mod ready;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
+#[cfg(feature = "etcd")]
+use std::time::Duration;
 
+#[cfg(feature = "etcd")]
 use crate::backend::etcd::Access;
 
+#[cfg(feature = "etcd")]
 pub use check::{CheckError, Checked, check};
+#[cfg(feature = "etcd-v2")]
+pub use check_v2::check_v2;
 pub use keeper::{LeftBehind, take_down_all};
+#[cfg(feature = "etcd")]
 pub use options::{BadOption, ServerChoice, ServerOptions, endpoints};
 
+#[cfg(feature = "etcd")]
 use keeper::Keeper;
 
 /// A running etcd that was checked and can be tested against.
@@ -25,6 +42,7 @@ use keeper::Keeper;
 /// A container or a process that kvspec started goes with this value: [`Server::stop`] says how that went, and dropping
 /// it does the same in silence, inside a tokio runtime or outside.
 #[derive(Debug)]
+#[cfg(feature = "etcd")]
 pub struct Server {
     access: Access,
     version: String,
@@ -32,6 +50,7 @@ pub struct Server {
     keeper: Option<Keeper>,
 }
 
+#[cfg(feature = "etcd")]
 impl Server {
     /// How the server is reached.
     pub fn access(&self) -> &Access {
@@ -127,12 +146,14 @@ pub struct Attempt {
 /// No server was found: every way that was tried, and why it failed.
 ///
 /// Its text is plain and several lines long; who prints it gives it its colour.
+#[cfg(feature = "etcd")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoServer {
     /// The ways in the order in which they were tried.
     pub attempts: Vec<Attempt>,
 }
 
+#[cfg(feature = "etcd")]
 impl NoServer {
     fn advice(&self) -> &'static str {
         match self.attempts.last().map(|last| last.way) {
@@ -150,6 +171,7 @@ impl NoServer {
     }
 }
 
+#[cfg(feature = "etcd")]
 impl fmt::Display for NoServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "目前找不到可实验的 Etcd 服务器")?;
@@ -161,12 +183,14 @@ impl fmt::Display for NoServer {
     }
 }
 
+#[cfg(feature = "etcd")]
 impl std::error::Error for NoServer {}
 
 /// Finds a server in the order that `options` allow: the first way that gives one that passes its check is used.
 ///
 /// Endpoints that were named and do not answer end the search: who names a server does not want another one tested.
 /// Dropping the future takes down what it had started.
+#[cfg(feature = "etcd")]
 pub async fn find(options: &ServerOptions) -> Result<Server, NoServer> {
     let mut attempts = Vec::new();
     for way in ways(options) {
@@ -178,6 +202,7 @@ pub async fn find(options: &ServerOptions) -> Result<Server, NoServer> {
     Err(NoServer { attempts })
 }
 
+#[cfg(feature = "etcd")]
 fn ways(options: &ServerOptions) -> Vec<Way> {
     match options.choice {
         ServerChoice::Auto if options.access.endpoints.is_empty() => {
@@ -189,40 +214,100 @@ fn ways(options: &ServerOptions) -> Vec<Way> {
     }
 }
 
+#[cfg(feature = "etcd")]
 async fn attempt(way: Way, options: &ServerOptions) -> Result<Server, String> {
     match way {
-        Way::Endpoints => given(&options.access).await,
+        Way::Endpoints => given(options).await,
         Way::Container => contained(options).await,
         Way::Process => {
-            let (program, startup) =
-                (process::program(options.program.as_deref())?, options.startup);
-            keeper::keep(move |stop| process::start(program, startup, stop)).await.map(Server::kept)
+            let program = process::program(options.program.as_deref())?;
+            let start = Start::of(options);
+            let kept = keeper::keep(move |stop| process::start(program, start, stop)).await?;
+            speaking(Server::kept(kept), options).await
         }
     }
 }
 
-async fn given(access: &Access) -> Result<Server, String> {
+/// How a server is to be started.
+#[cfg(feature = "etcd")]
+#[derive(Debug, Clone, Copy)]
+struct Start {
+    /// How long it may take until it answers.
+    startup: Duration,
+    /// Whether it serves the v2 API too.
+    enable_v2: bool,
+}
+
+#[cfg(feature = "etcd")]
+impl Start {
+    fn of(options: &ServerOptions) -> Self {
+        Self { startup: options.startup, enable_v2: options.enable_v2 }
+    }
+
+    /// The flags beyond those that every server is started with.
+    fn flags(self) -> impl Iterator<Item = &'static str> {
+        self.enable_v2.then_some("--enable-v2=true").into_iter()
+    }
+}
+
+#[cfg(feature = "etcd")]
+async fn given(options: &ServerOptions) -> Result<Server, String> {
+    let access = &options.access;
     if access.endpoints.is_empty() {
         return Err("none given (--endpoints or ETCD_ENDPOINTS)".into());
     }
-    let checked = check(access).await.map_err(|error| error.to_string())?;
+    let checked = check_given(options).await.map_err(|error| error.to_string())?;
     let origin = Origin::Endpoints(access.endpoints.clone());
     Ok(Server { access: access.clone(), version: checked.version, origin, keeper: None })
 }
 
-#[cfg(feature = "container")]
-async fn contained(options: &ServerOptions) -> Result<Server, String> {
-    let (image, tag, startup) = (options.image.clone(), options.tag.clone(), options.startup);
-    keeper::keep(move |stop| container::start(image, tag, startup, stop)).await.map(Server::kept)
+/// Checks the user's own server by the API that it will be tested by: one of etcd 2 speaks no other.
+#[cfg(feature = "etcd-v2")]
+async fn check_given(options: &ServerOptions) -> Result<Checked, CheckError> {
+    if options.enable_v2 { check_v2(&options.access).await } else { check(&options.access).await }
 }
 
-#[cfg(not(feature = "container"))]
+#[cfg(all(feature = "etcd", not(feature = "etcd-v2")))]
+async fn check_given(options: &ServerOptions) -> Result<Checked, CheckError> {
+    check(&options.access).await
+}
+
+/// The server, once it is seen to speak v2 where that is wanted; one that does not is taken down.
+#[cfg(feature = "etcd-v2")]
+async fn speaking(server: Server, options: &ServerOptions) -> Result<Server, String> {
+    let checked = match options.enable_v2 {
+        true => check_v2(server.access()).await.map(drop),
+        false => Ok(()),
+    };
+    match checked {
+        Ok(()) => Ok(server),
+        Err(error) => match server.stop().await {
+            Ok(()) => Err(error.to_string()),
+            Err(left) => Err(format!("{error}; {left}")),
+        },
+    }
+}
+
+#[cfg(all(feature = "etcd", not(feature = "etcd-v2")))]
+async fn speaking(server: Server, _: &ServerOptions) -> Result<Server, String> {
+    Ok(server)
+}
+
+#[cfg(feature = "container")]
+async fn contained(options: &ServerOptions) -> Result<Server, String> {
+    let (image, tag, start) = (options.image.clone(), options.tag.clone(), Start::of(options));
+    let kept = keeper::keep(move |stop| container::start(image, tag, start, stop)).await?;
+    speaking(Server::kept(kept), options).await
+}
+
+#[cfg(all(feature = "etcd", not(feature = "container")))]
 async fn contained(_: &ServerOptions) -> Result<Server, String> {
     Err("this kvspec was built without its feature `container`".into())
 }
 
+#[cfg(feature = "etcd")]
 impl Server {
-    fn kept((keeper, facts): (Keeper, keeper::Facts)) -> Self {
+    fn kept((keeper, facts): (Keeper, keeper::Facts<Access>)) -> Self {
         let keeper::Facts { access, version, origin } = facts;
         Self { access, version, origin, keeper: Some(keeper) }
     }

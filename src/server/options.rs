@@ -27,6 +27,8 @@ pub struct ServerOptions {
     pub program: Option<PathBuf>,
     /// How long a server that kvspec starts may take until it answers.
     pub startup: Duration,
+    /// Whether the server must serve the v2 API too: one that kvspec starts is told to, another one is asked.
+    pub enable_v2: bool,
     /// Whether the user's own server is nobody's but kvspec's, so that its history may be compacted.
     pub disposable: bool,
 }
@@ -40,6 +42,7 @@ impl Default for ServerOptions {
             tag: TAG.into(),
             program: None,
             startup: STARTUP,
+            enable_v2: false,
             disposable: false,
         }
     }

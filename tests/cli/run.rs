@@ -25,10 +25,13 @@ fn a_run_has_a_line_a_case_and_a_summary() {
     let ran = Ran::of(&mut kvspec(["run", "--backend", "memory"])).exits(0);
     assert_eq!(ran.err, "");
     let cases = kvspec::scenario::embedded().unwrap().len();
-    let passed = ran.out.lines().filter(|line| line.starts_with("pass memory ")).count();
-    assert_eq!(passed, cases);
+    let lines = |word: &str| ran.out.lines().filter(|line| line.starts_with(word)).count();
+    // What the memory store lacks is skipped, and everything else passes.
+    let (passed, skipped) = (lines("pass memory "), lines("skip memory "));
+    assert_eq!(passed + skipped, cases);
+    assert!(passed > skipped, "{ran:#?}");
     ran.says(&format!("memory: virtual time, {cases} cases\n"))
-        .says(&format!("\nmemory {cases} passed in "))
+        .says(&format!("\nmemory {passed} passed"))
         .hides("\x1b");
 }
 

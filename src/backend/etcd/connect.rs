@@ -53,7 +53,7 @@ impl Access {
     }
 
     /// The endpoints as URLs, all of one scheme.
-    pub(super) fn urls(&self) -> Result<Vec<String>> {
+    pub(in crate::backend) fn urls(&self) -> Result<Vec<String>> {
         if self.endpoints.is_empty() {
             return Err(misuse("no endpoint was given: name at least one, as http://host:port"));
         }

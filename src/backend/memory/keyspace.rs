@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::history::{History, Record};
+use super::tree::Tree;
 use crate::store::{ErrorKind, Lease, LeaseId, Page, Result, StoreError, TimeToLive, WatchEvent};
 
 /// The events of one watch as they are handed over.
@@ -44,6 +45,8 @@ pub(super) struct Keyspace {
     grants: BTreeMap<LeaseId, Grant>,
     last_lease: LeaseId,
     watchers: Vec<Watcher>,
+    /// Directories, where the store has them.
+    tree: Option<Tree>,
 }
 
 impl Keyspace {
@@ -57,7 +60,32 @@ impl Keyspace {
             // A start that no caller would guess, so that an id made up in a script is unknown here.
             last_lease: 0x6b76_0000,
             watchers: Vec::new(),
+            tree: None,
         }
+    }
+
+    /// Gives the store directories.
+    pub fn with_tree(self) -> Self {
+        Self { tree: Some(Tree::default()), ..self }
+    }
+
+    pub fn has_tree(&self) -> bool {
+        self.tree.is_some()
+    }
+
+    pub fn mkdir(&mut self, path: &[u8]) -> Result<()> {
+        named(path)?;
+        let tree = self.tree.as_mut().ok_or(ErrorKind::Unsupported)?;
+        tree.make(path, |path| self.records.contains_key(path))
+    }
+
+    pub fn create(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        named(key)?;
+        let tree = self.tree.as_ref().ok_or(ErrorKind::Unsupported)?;
+        if self.records.contains_key(key) || tree.is_directory(key) {
+            return Err(ErrorKind::KeyExists.into());
+        }
+        self.put(key, value, None)
     }
 
     pub fn get(&self, key: &[u8]) -> Result<Option<&Record>> {
@@ -84,6 +112,9 @@ impl Keyspace {
         if key.len() + value.len() > MAX_REQUEST {
             return Err(ErrorKind::TooLarge.into());
         }
+        if let Some(tree) = &self.tree {
+            tree.allow_key(key, |path| self.records.contains_key(path))?;
+        }
         match lease {
             Some(id) if !self.grants.contains_key(&id) => Err(ErrorKind::LeaseNotFound.into()),
             _ => Ok(()),
@@ -92,6 +123,9 @@ impl Keyspace {
 
     pub fn delete(&mut self, key: &[u8]) -> Result<()> {
         named(key)?;
+        if let Some(tree) = &self.tree {
+            tree.allow_deletion(key)?;
+        }
         self.remove(vec![key.to_vec()]);
         Ok(())
     }
@@ -220,6 +254,9 @@ impl Keyspace {
         let before = self.records.get(key);
         let (create_revision, version) =
             before.map_or((revision, 1), |record| (record.create_revision, record.version + 1));
+        if let Some(tree) = &mut self.tree {
+            tree.note(key);
+        }
         let left = before.and_then(|record| record.lease).filter(|old| Some(*old) != lease);
         self.detach(key, left);
         let record = Record {

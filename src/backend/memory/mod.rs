@@ -2,6 +2,7 @@
 
 mod history;
 mod keyspace;
+mod tree;
 mod txn;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,8 +17,8 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use self::keyspace::Keyspace;
 use super::{Backend, Clock, Instance};
 use crate::store::{
-    ErrorKind, KeyMetadata, Lease, LeaseId, Leases, Limits, Page, Result, Revisions, Store,
-    TimeToLive, Transactions, Txn, TxnAnswer, WatchStream,
+    Directories, ErrorKind, KeyMetadata, Lease, LeaseId, Leases, Limits, Page, Result, Revisions,
+    Store, TimeToLive, Transactions, Txn, TxnAnswer, WatchStream,
 };
 
 /// The memory store as a backend: every case gets an empty store of its own, on virtual time.
@@ -51,6 +52,39 @@ impl Backend for MemoryBackend {
     }
 }
 
+/// The memory store with directories as a backend: its keys are paths, and no key lies below another.
+///
+/// It is there for scenarios of directories and what is broken in them; the reference is [`MemoryBackend`].
+#[derive(Debug, Clone, Default)]
+pub struct MemoryTreeBackend;
+
+#[async_trait]
+impl Backend for MemoryTreeBackend {
+    fn name(&self) -> &str {
+        "memory-tree"
+    }
+
+    fn clock(&self) -> Clock {
+        MemoryBackend.clock()
+    }
+
+    fn limits(&self) -> Limits {
+        MemoryBackend.limits()
+    }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    fn is_disposable(&self) -> bool {
+        true
+    }
+
+    async fn instance(&self) -> Result<Box<dyn Instance>> {
+        Ok(Box::new(MemoryStore::with_directories()))
+    }
+}
+
 #[async_trait]
 impl Instance for MemoryStore {
     async fn open(&self) -> Result<Box<dyn Store>> {
@@ -69,6 +103,7 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Shared {
     keyspace: Mutex<Keyspace>,
+    has_directories: bool,
     started: Instant,
     clients: AtomicU64,
 }
@@ -79,8 +114,23 @@ impl MemoryStore {
 
     /// An empty store, and its first client.
     pub fn new() -> Self {
-        let keyspace = Mutex::new(Keyspace::new(Self::MIN_TTL));
-        let shared = Shared { keyspace, started: Instant::now(), clients: AtomicU64::new(0) };
+        Self::of(Keyspace::new(Self::MIN_TTL))
+    }
+
+    /// An empty store whose keys are paths in a tree of directories, and its first client.
+    pub fn with_directories() -> Self {
+        Self::of(Keyspace::new(Self::MIN_TTL).with_tree())
+    }
+
+    fn of(keyspace: Keyspace) -> Self {
+        let has_directories = keyspace.has_tree();
+        let keyspace = Mutex::new(keyspace);
+        let shared = Shared {
+            keyspace,
+            has_directories,
+            started: Instant::now(),
+            clients: AtomicU64::new(0),
+        };
         Self { shared: Arc::new(shared), client: 0, closed: AtomicBool::new(false) }
     }
 
@@ -195,6 +245,21 @@ impl Store for MemoryStore {
 
     fn transactions(&self) -> Option<&dyn Transactions> {
         Some(self)
+    }
+
+    fn directories(&self) -> Option<&dyn Directories> {
+        self.shared.has_directories.then_some(self as &dyn Directories)
+    }
+}
+
+#[async_trait]
+impl Directories for MemoryStore {
+    async fn mkdir(&self, directory: &[u8]) -> Result<()> {
+        self.keyspace()?.mkdir(directory)
+    }
+
+    async fn create(&self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.keyspace()?.create(key, value)
     }
 }
 

@@ -1,0 +1,79 @@
+//! The directories that v2 made on the way to keys, so that none is left behind.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use super::client::Client;
+use super::key;
+use crate::store::ErrorKind;
+
+/// How long all removals together may take.
+const REMOVAL: Duration = Duration::from_secs(1);
+
+/// The directories below a base prefix that the clients of one instance may have made.
+#[derive(Debug)]
+pub(super) struct Traces {
+    client: Client,
+    base: String,
+    directories: Mutex<BTreeSet<String>>,
+}
+
+impl Traces {
+    pub fn new(client: Client, base_prefix: &[u8]) -> Self {
+        let base = String::from_utf8_lossy(base_prefix).into_owned();
+        Self { client, base, directories: Mutex::default() }
+    }
+
+    /// Notes the directories that a write to `path` makes.
+    pub fn note(&self, path: &str) {
+        let mut directories = self.directories();
+        for parent in key::parents(path, &self.base) {
+            if !directories.contains(parent) {
+                directories.insert(parent.to_owned());
+            }
+        }
+    }
+
+    /// Notes a directory, and those that are made on the way to it.
+    pub fn note_directory(&self, path: &str) {
+        self.note(path);
+        self.directories().insert(path.to_owned());
+    }
+
+    fn directories(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.directories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes what was noted and is empty, as well as that can be done, and waits for it.
+    ///
+    /// On a thread and a runtime of its own: those of the case are about to end, and cannot be waited in.
+    pub fn remove(&self) {
+        let directories = std::mem::take(&mut *self.directories());
+        if directories.is_empty() {
+            return;
+        }
+        thread::scope(|scope| {
+            let removal = thread::Builder::new().name("kvspec-rmdir".into());
+            // Without a thread the directories stay, which is all that can be done.
+            let _ = removal.spawn_scoped(scope, || self.remove_all(&directories));
+        });
+    }
+
+    fn remove_all(&self, directories: &BTreeSet<String>) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let Ok(runtime) = runtime else { return };
+        let removing = async {
+            // What is deeper comes later in the order of names, and must go first.
+            for directory in directories.iter().rev() {
+                // One that is not empty stays: the server refuses to remove it.
+                let removed = self.client.delete(directory, "?dir=true").await;
+                if removed.is_err_and(|error| error.kind == ErrorKind::Unavailable) {
+                    return;
+                }
+            }
+        };
+        let _ = runtime.block_on(async { tokio::time::timeout(REMOVAL, removing).await });
+    }
+}
