@@ -268,7 +268,7 @@ pub enum Command {
     ///
     /// The kinds: `register` (reads, writes and deletions of one key are linearizable), `cas` (one of all clients wins
     /// each round), `renew` (a key written again just when its time ends is there afterwards), `watch` (a write right
-    /// after a watch is open is delivered), `keep_alive` (a lease just granted can be kept alive), `flip` (two keys that
+    /// after a watch is open is delivered), `keep_alive` (a lease just granted can be kept alive), `fan` (many watches of one prefix get every event each), `flip` (two keys that
     /// are always written together are never read apart).
     Race {
         /// What is raced for.
@@ -345,11 +345,20 @@ pub enum RaceKind {
     KeepAlive,
     /// Two keys that are always written together are never read apart.
     Flip,
+    /// Many watches of one prefix get every event each.
+    Fan,
 }
 
 impl RaceKind {
-    const ALL: [Self; 6] =
-        [Self::Register, Self::Cas, Self::Renew, Self::Watch, Self::KeepAlive, Self::Flip];
+    const ALL: [Self; 7] = [
+        Self::Register,
+        Self::Cas,
+        Self::Renew,
+        Self::Watch,
+        Self::KeepAlive,
+        Self::Flip,
+        Self::Fan,
+    ];
 }
 
 impl fmt::Display for RaceKind {
@@ -361,6 +370,7 @@ impl fmt::Display for RaceKind {
             Self::Watch => "watch",
             Self::KeepAlive => "keep_alive",
             Self::Flip => "flip",
+            Self::Fan => "fan",
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Races: many calls under way at once, where a store may only let some of all outcomes happen.
 
 mod cas;
+mod fan;
 mod flip;
 mod keep_alive;
 mod register;
@@ -69,6 +70,7 @@ impl Field {
     fn keys(&self, kind: RaceKind) -> Vec<Vec<u8>> {
         match kind {
             RaceKind::Register | RaceKind::Cas => vec![self.key.clone()],
+            RaceKind::Fan => (0..fan::WRITES).map(|write| self.numbered(write)).collect(),
             RaceKind::Flip => vec![self.numbered(0), self.numbered(1)],
             RaceKind::Renew | RaceKind::Watch | RaceKind::KeepAlive => {
                 (0..self.rounds).map(|round| self.numbered(round)).collect()
@@ -85,6 +87,7 @@ impl Field {
             RaceKind::Watch => self.watch().await,
             RaceKind::KeepAlive => self.keep_alive(leases).await,
             RaceKind::Flip => self.flip().await,
+            RaceKind::Fan => self.fan().await,
         };
         for client in &self.clients {
             let _ = self.call(client.close()).await;
