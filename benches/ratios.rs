@@ -67,7 +67,7 @@ fn overhead() {
 fn script() -> Scenario {
     let mut text = String::from("# What a command costs.\n");
     for turn in 0..TURNS {
-        write!(text, "update key{} value\nread key{0}\nlist key\n---\n\n", turn % 10)
+        write!(text, "update key{} value\nread key{0}\nlist key\n---\nok\n\n", turn % 10)
             .expect("a string takes all");
     }
     Scenario::parse(Path::new("bench.kv"), PathBuf::from("bench.kv"), text)
