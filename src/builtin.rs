@@ -45,15 +45,28 @@ const LISTS: &[(&str, &str, &str)] = &[
     ("redis", "known-failures/redis.txt", include_str!("../known-failures/redis.txt")),
 ];
 
+/// Waits for a server to be found, in a runtime that ends with the search; the story where none is, or `abort` is thrown.
+#[cfg(any(feature = "etcd", feature = "redis"))]
+fn sought<T, E: std::fmt::Display>(
+    search: impl Future<Output = Result<T, E>>,
+    abort: &crate::runner::Abort,
+) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| error.to_string())?.block_on(async {
+        tokio::select! {
+            found = search => found.map_err(|none| none.to_string()),
+            () = abort.thrown() => Err("interrupted while looking for a server".into()),
+        }
+    })
+}
+
 #[cfg(feature = "etcd")]
 mod etcd {
     use std::sync::Arc;
 
-    use tokio::runtime::Builder;
-
     use crate::backend::etcd::EtcdBackend;
     use crate::runner::Abort;
-    use crate::server::{self, NoServer, Server, ServerOptions};
+    use crate::server::{self, Server, ServerOptions};
     use crate::target::{Opened, Target, Unavailable};
 
     /// The reason for which cases are skipped where no server was found.
@@ -76,22 +89,13 @@ mod etcd {
     pub(super) fn find(options: &ServerOptions, abort: &Abort) -> Result<Server, Unavailable> {
         let is_named = !options.access.endpoints.is_empty();
         let unavailable = |story: String| Unavailable { reason: NO_SERVER.into(), story, is_named };
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| unavailable(error.to_string()))?;
-        runtime.block_on(async {
-            tokio::select! {
-                found = server::find(options) => found.map_err(|none: NoServer| unavailable(none.to_string())),
-                () = abort.thrown() => Err(unavailable("interrupted while looking for a server".into())),
-            }
-        })
+        super::sought(server::find(options), abort).map_err(unavailable)
     }
 }
 
 #[cfg(feature = "redis")]
 mod redis {
     use std::sync::Arc;
-
-    use tokio::runtime::Builder;
 
     use crate::backend::redis::RedisBackend;
     use crate::runner::Abort;
@@ -116,14 +120,7 @@ mod redis {
     fn find(options: &RedisOptions, abort: &Abort) -> Result<RedisServer, Unavailable> {
         let is_named = options.address.is_some();
         let unavailable = |story: String| Unavailable { reason: NO_REDIS.into(), story, is_named };
-        let runtime = Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| unavailable(error.to_string()))?;
-        runtime.block_on(async {
-            tokio::select! {
-                found = server::find(options) => found.map_err(|none| unavailable(none.to_string())),
-                () = abort.thrown() => Err(unavailable("interrupted while looking for a server".into())),
-            }
-        })
+        super::sought(server::find(options), abort).map_err(unavailable)
     }
 }
 

@@ -260,45 +260,27 @@ pub(super) struct CompareArgs {
 }
 
 impl CompareArgs {
-    /// Opens something with what the command line says of the one server.
-    pub fn one<T>(
-        &self,
-        abort: &Abort,
-        open: impl FnOnce(&Openers) -> Result<T, Problem>,
-    ) -> Result<T, Problem> {
-        #[cfg(feature = "etcd")]
-        let server = self.server.options()?;
-        open(&Openers {
+    /// What opens the one store.
+    pub fn one<'a>(&'a self, abort: &'a Abort) -> Result<Openers<'a>, Problem> {
+        Ok(Openers {
             #[cfg(feature = "etcd")]
-            server: &server,
+            server: self.server.options()?,
             #[cfg(feature = "redis")]
             redis: &self.redis,
             abort,
         })
     }
 
-    /// Opens something with what the command line says of the other server.
-    pub fn other<T>(
-        &self,
-        abort: &Abort,
-        open: impl FnOnce(&Openers) -> Result<T, Problem>,
-    ) -> Result<T, Problem> {
+    /// What opens the other store: as the one, save for endpoints of its own.
+    pub fn other<'a>(&'a self, abort: &'a Abort) -> Result<Openers<'a>, Problem> {
+        #[cfg_attr(not(feature = "etcd"), expect(unused_mut))]
+        let mut openers = self.one(abort)?;
         #[cfg(feature = "etcd")]
-        let server = {
-            let mut server = self.server.options()?;
-            if let Some(list) = &self.with_endpoints {
-                server.access.endpoints =
-                    endpoints(list).map_err(|error| said(format!("--with-endpoints: {error}")))?;
-            }
-            server
-        };
-        open(&Openers {
-            #[cfg(feature = "etcd")]
-            server: &server,
-            #[cfg(feature = "redis")]
-            redis: &self.redis,
-            abort,
-        })
+        if let Some(list) = &self.with_endpoints {
+            openers.server.access.endpoints =
+                endpoints(list).map_err(|error| said(format!("--with-endpoints: {error}")))?;
+        }
+        Ok(openers)
     }
 }
 
@@ -335,11 +317,9 @@ impl MatrixArgs {
 
     /// The target of that name.
     pub fn target(&self, abort: &Abort, name: &str) -> Result<Target, Problem> {
-        #[cfg(feature = "etcd")]
-        let server = self.server.options()?;
         let openers = Openers {
             #[cfg(feature = "etcd")]
-            server: &server,
+            server: self.server.options()?,
             #[cfg(feature = "redis")]
             redis: &self.redis,
             abort,

@@ -25,9 +25,13 @@ const MUTANT: &str = "mutant:";
 /// What the targets need to be opened.
 pub(super) struct Openers<'a> {
     #[cfg(feature = "etcd")]
-    pub server: &'a ServerOptions,
+    pub server: ServerOptions,
     #[cfg(feature = "redis")]
     pub redis: &'a RedisArgs,
+    #[cfg_attr(
+        not(any(feature = "etcd", feature = "redis")),
+        expect(dead_code, reason = "only a search for a server can be interrupted")
+    )]
     pub abort: &'a Abort,
 }
 

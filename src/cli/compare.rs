@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use owo_colors::Stream;
 
 use super::args::CompareArgs;
-use super::backends::{Openers, run_one};
+use super::backends::run_one;
 use super::{Problem, exit, said};
 use crate::compare::{Comparison, compare};
 use crate::event::Outcome;
@@ -19,8 +19,8 @@ pub(super) fn run(args: &CompareArgs) -> Result<u8, Problem> {
     let scenarios = args.choice.choose()?;
     let settings = Settings { deadline: args.deadline, abort: Abort::new() };
     let signals = Signals::listen(settings.abort.clone()).map_err(said)?;
-    let one = args.one(&settings.abort, |openers: &Openers| openers.target(&args.backend))?;
-    let other = args.other(&settings.abort, |openers: &Openers| openers.target(&args.with))?;
+    let one = args.one(&settings.abort)?.target(&args.backend)?;
+    let other = args.other(&settings.abort)?.target(&args.with)?;
     let (one, _, about_one) = run_one(one, &scenarios, &settings)?;
     let (other, _, about_other) = run_one(other, &scenarios, &settings)?;
     if let Some(code) = signals.exit_code() {

@@ -59,11 +59,9 @@ fn open(plan: &mut Plan) {
 }
 
 fn targets(args: &RunArgs, abort: &Abort) -> Result<Vec<Target>, Problem> {
-    #[cfg(feature = "etcd")]
-    let server = args.server.options()?;
     let openers = Openers {
         #[cfg(feature = "etcd")]
-        server: &server,
+        server: args.server.options()?,
         #[cfg(feature = "redis")]
         redis: &args.redis,
         abort,
