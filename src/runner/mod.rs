@@ -139,7 +139,7 @@ fn run_on(
         Ok(session) => session,
         Err(end) => return ended(end),
     };
-    let started = runtime.block_on(async { Instant::now() });
+    let started = now(runtime);
     let mut recorder =
         Recorder { runtime, session, settings, pulse, started, entries: Vec::new(), end: None };
     let ran = goldenscript::generate(&mut recorder, &scenario.text);
@@ -183,6 +183,12 @@ pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
         .unwrap_or_else(|| "without a message".into())
 }
 
+/// The moment by the runtime's own clock, which may be virtual.
+fn now(runtime: &Runtime) -> Instant {
+    let _entered = runtime.enter();
+    Instant::now()
+}
+
 /// Runs the commands of a script, and writes down each answer; what the answers amount to is judged elsewhere.
 struct Recorder<'a> {
     runtime: &'a Runtime,
@@ -202,7 +208,7 @@ impl goldenscript::Runner for Recorder<'_> {
         let before = client.as_ref().map(|client| format!("{client}: ")).unwrap_or_default();
         self.pulse.note(before + &command.label());
         let (session, abort, runtime) = (&mut self.session, &self.settings.abort, self.runtime);
-        let at = runtime.block_on(async { Instant::now() });
+        let at = now(runtime);
         let perform = AssertUnwindSafe(session.perform(command, client.as_deref())).catch_unwind();
         let answer = runtime.block_on(async {
             tokio::select! {
@@ -213,7 +219,7 @@ impl goldenscript::Runner for Recorder<'_> {
         });
         let Some(answer) = answer else { return self.stop(End::Aborted) };
         let lost = answer.error().is_some_and(unanswered);
-        let took = runtime.block_on(async { at.elapsed() });
+        let took = now(runtime) - at;
         self.entries.push(Entry {
             client,
             label: command.label(),
