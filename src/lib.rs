@@ -353,6 +353,8 @@ mod signal;
 pub mod store;
 pub mod suite;
 pub mod target;
+#[cfg(feature = "report")]
+pub mod timeline;
 pub mod transcript;
 pub mod verdict;
 #[cfg(feature = "report")]

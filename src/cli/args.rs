@@ -147,6 +147,9 @@ pub(super) struct ReportArgs {
     /// Write JUnit XML; - is the standard output.
     #[arg(long, value_name = "FILE")]
     pub junit: Option<PathBuf>,
+    /// Write a page to look at in a browser: a grid of verdicts, and a timeline of every case; - is the standard output.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Write a badge for shields.io; - is the standard output.
     #[arg(long, value_name = "FILE")]
     pub badge: Option<PathBuf>,

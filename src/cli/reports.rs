@@ -12,6 +12,7 @@ use crate::event::RunEvent;
 use crate::report::Reporter;
 use crate::report::badge::Badge;
 use crate::report::github::Github;
+use crate::report::html::Html;
 use crate::report::json::Json;
 use crate::report::junit::Junit;
 use crate::report::paint::Paint;
@@ -42,6 +43,7 @@ impl Reports {
         let mut opened = Opened::default();
         let json = opened.open("--json", args.json.as_deref())?;
         let junit = opened.open("--junit", args.junit.as_deref())?;
+        let html = opened.open("--html", args.html.as_deref())?;
         let badge = opened.open("--badge", args.badge.as_deref())?;
         let summary = step_summary(args)?;
         opened.empty().map_err(said)?;
@@ -53,6 +55,7 @@ impl Reports {
         };
         keep(&json, json.as_ref().map(|place| Box::new(Json::new(place.out())) as _));
         keep(&junit, junit.as_ref().map(|place| Box::new(Junit::new(place.out(), rerun)) as _));
+        keep(&html, html.as_ref().map(|place| Box::new(Html::new(place.out(), rerun)) as _));
         keep(&badge, badge.as_ref().map(|place| Box::new(Badge::new(place.out())) as _));
         if args.github {
             let github = Github::new(screen(opened.has_stdout), summary, rerun);

@@ -13,7 +13,7 @@ pub fn log(transcript: &Transcript) -> Vec<String> {
     transcript.entries.iter().flat_map(entry).chain(end(&transcript.end)).collect()
 }
 
-fn entry(entry: &Entry) -> Vec<String> {
+pub(super) fn entry(entry: &Entry) -> Vec<String> {
     let client = entry.client.as_ref().map(|client| format!("{client}: ")).unwrap_or_default();
     let (at, took) = (seconds(entry.at), seconds(entry.took));
     let head = format!("{at:>7} +{took:<7} {client}{}", entry.label);
@@ -36,7 +36,7 @@ fn entry(entry: &Entry) -> Vec<String> {
     }
 }
 
-fn end(end: &End) -> Option<String> {
+pub(super) fn end(end: &End) -> Option<String> {
     match end {
         End::Finished => None,
         End::LeftBehind(reason) => Some(format!("something was left behind: {reason}")),

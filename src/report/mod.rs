@@ -7,6 +7,8 @@ pub mod failure;
 pub mod github;
 pub mod groups;
 #[cfg(feature = "report")]
+pub mod html;
+#[cfg(feature = "report")]
 pub mod json;
 #[cfg(feature = "report")]
 pub mod junit;

@@ -1,0 +1,37 @@
+//! A run as one HTML page that needs nothing else: verdicts as a grid, and every case with its timeline.
+
+mod beside;
+mod case;
+mod page;
+mod svg;
+mod text;
+
+use std::io::{self, Write};
+
+use self::page::Page;
+use super::Reporter;
+use crate::event::RunEvent;
+
+/// Writes a page once the run is over.
+pub struct Html<W> {
+    out: W,
+    page: Page,
+}
+
+impl<W: Write> Html<W> {
+    /// A report to `out`; `rerun` is the command that runs one case, up to its backend and name.
+    pub fn new(out: W, rerun: impl Into<String>) -> Self {
+        Self { out, page: Page::new(rerun.into()) }
+    }
+}
+
+impl<W: Write> Reporter for Html<W> {
+    fn take(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
+        self.page.take(event);
+        if let RunEvent::Finished { .. } = event {
+            self.out.write_all(self.page.html(false).as_bytes())?;
+            self.out.flush()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! One case on the page: its law and clauses, its timeline, and its script beside what was observed.
+
+use maud::{Markup, PreEscaped, Render, html};
+
+use super::beside::beside;
+use super::svg;
+use super::text::{Text, Whole};
+use crate::contract::clause;
+use crate::event::Outcome;
+use crate::report::log;
+use crate::scenario::Scenario;
+use crate::scenario::words::seconds;
+use crate::timeline::Timeline;
+use crate::transcript::Transcript;
+use crate::verdict::{Mismatch, Verdict, observed_text};
+
+/// How a verdict is called on the page; the further down, the less it wants to be looked at.
+pub(super) const WORDS: [&str; 7] =
+    ["failed", "errored", "unclear", "unfinished", "known", "passed", "skipped"];
+
+/// One case as the page holds it.
+pub(super) struct Part {
+    /// The place of its word among [`WORDS`].
+    pub rank: usize,
+    /// The name of its scenario.
+    pub name: String,
+    backend: usize,
+    groups: String,
+    body: String,
+}
+
+impl Part {
+    /// The part of an outcome; `backend` is the place of its backend on the page, `rerun` the command that runs just it.
+    pub fn of(outcome: &Outcome, backend: usize, rerun: &str) -> Self {
+        let scenario = &outcome.case.scenario;
+        let mut groups: Vec<_> =
+            scenario.clauses.iter().filter_map(|id| Some(clause(id)?.group())).collect();
+        groups.dedup();
+        let rank = WORDS.iter().position(|one| *one == word(outcome)).unwrap_or_default();
+        let body = body(outcome, rerun).into_string();
+        Self { rank, name: scenario.name.clone(), backend, groups: groups.join(" "), body }
+    }
+
+    /// The name by which the page refers to it.
+    pub fn id(&self) -> String {
+        format!("b{}-{}", self.backend, self.name.replace(|c: char| !c.is_alphanumeric(), "-"))
+    }
+
+    /// The part as HTML.
+    pub fn html(&self, is_open: bool) -> Markup {
+        html! {
+            details.c.(WORDS[self.rank]) #(self.id()) open[is_open] data-r=(self.rank) data-b=(self.backend) data-g=(self.groups) {
+                (PreEscaped(&self.body))
+            }
+        }
+    }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match &outcome.verdict {
+        _ if outcome.is_unfinished() => "unfinished",
+        Verdict::Passed => "passed",
+        Verdict::Skipped(_) => "skipped",
+        Verdict::Known(..) => "known",
+        Verdict::Failed(_) | Verdict::Stale(_) => "failed",
+        Verdict::Inconclusive(_) => "unclear",
+        Verdict::Errored(_) => "errored",
+    }
+}
+
+fn body(outcome: &Outcome, rerun: &str) -> Markup {
+    let scenario = outcome.case.scenario.as_ref();
+    let took = outcome.transcript.as_ref().map(|_| seconds(outcome.took));
+    html! {
+        summary {
+            span.v { (word(outcome)) } " "
+            b { (Text(&scenario.name)) } " "
+            @if let Some(took) = took { span.m { (took) } " " }
+            span.law { (Text(&scenario.law)) }
+        }
+        div.body {
+            (why(&outcome.verdict))
+            (clauses(scenario))
+            @match &outcome.transcript {
+                Some(transcript) => (seen(outcome, transcript)),
+                None => pre { (Whole(scenario.text.trim_end())) },
+            }
+            p.m {
+                (Text(&scenario.path.to_string_lossy())) @if let Some(line) = line(&outcome.verdict) { ":" (line) }
+                @if !scenario.source.is_empty() { " · " (Text(&scenario.source)) }
+                " · " code { (Text(rerun)) }
+            }
+        }
+    }
+}
+
+fn mismatch(verdict: &Verdict) -> Option<&Mismatch> {
+    match verdict {
+        Verdict::Failed(mismatch) | Verdict::Known(_, mismatch) => Some(mismatch),
+        _ => None,
+    }
+}
+
+fn line(verdict: &Verdict) -> Option<usize> {
+    mismatch(verdict).map(|mismatch| mismatch.line)
+}
+
+/// Why a case did not pass.
+fn why(verdict: &Verdict) -> Markup {
+    let reason = match verdict {
+        Verdict::Passed | Verdict::Failed(_) => None,
+        Verdict::Skipped(reason) => Some(("skipped", reason)),
+        Verdict::Known(reason, _) => Some(("known to fail", reason)),
+        Verdict::Stale(reason) => Some(("it passed", reason)),
+        Verdict::Inconclusive(reason) => Some(("nothing can be said", reason)),
+        Verdict::Errored(reason) => Some(("kvspec could not judge", reason)),
+    };
+    html! {
+        @if let Some((what, reason)) = reason { p.why { (what) ": " (Text(reason)) } }
+        @if let Some(mismatch) = mismatch(verdict) {
+            p.why { "wrong in line " (mismatch.line) ": " code { (Text(&mismatch.command)) } }
+            @for note in &mismatch.notes { p.why { "the store said: " (Text(note)) } }
+        }
+    }
+}
+
+fn clauses(scenario: &Scenario) -> Markup {
+    html! {
+        ul.cl {
+            @for id in &scenario.clauses {
+                li { b { (Text(id)) } " " @if let Some(clause) = clause(id) { (marked(&clause.sentence)) } }
+            }
+        }
+    }
+}
+
+/// A sentence in which what stands between backticks is code.
+fn marked(sentence: &str) -> Markup {
+    html! {
+        @for (index, part) in sentence.split('`').enumerate() {
+            @if index % 2 == 1 { code { (Whole(part)) } } @else { (Whole(part)) }
+        }
+    }
+}
+
+fn seen(outcome: &Outcome, transcript: &Transcript) -> Markup {
+    let scenario = outcome.case.scenario.as_ref();
+    let timeline = Timeline::of(scenario, transcript);
+    let is_as_expected = outcome.verdict == Verdict::Passed;
+    let observed = if is_as_expected { None } else { observed_text(scenario, transcript).ok() };
+    html! {
+        (svg::draw(&timeline, line(&outcome.verdict)))
+        @match observed {
+            Some(observed) => {
+                (differences(&scenario.text, &observed))
+                h4 { "Observed, with times" }
+                (observations(transcript))
+            }
+            None => div.two {
+                div { h4 { "Script" } pre { (Whole(scenario.text.trim_end())) } }
+                div { h4 { "Observed" @if is_as_expected { ", as the script expects" } } (observations(transcript)) }
+            },
+        }
+    }
+}
+
+fn differences(script: &str, observed: &str) -> Markup {
+    html! {
+        table.d {
+            tr { th { } th { "Script" } th { "Observed" } }
+            @for row in beside(script.trim_end(), observed.trim_end()) {
+                @let (expected, observed) = (row.expected, row.observed);
+                tr.x[!row.is_same] {
+                    td { @if let Some((number, _)) = expected { (number) } }
+                    td { @if let Some((_, line)) = expected { @if row.is_same { (Text(line)) } @else { del { (Text(line)) } } } }
+                    td { @if let Some(line) = observed { @if row.is_same { (Text(line)) } @else { ins { (Text(line)) } } } }
+                }
+            }
+        }
+    }
+}
+
+fn observations(transcript: &Transcript) -> Markup {
+    html! {
+        ol.o {
+            @for entry in &transcript.entries {
+                li { (Lines(log::entry(entry))) }
+            }
+        }
+        @if let Some(end) = log::end(&transcript.end) { p.why { (Text(&end)) } }
+    }
+}
+
+/// Lines below each other.
+struct Lines(Vec<String>);
+
+impl Render for Lines {
+    fn render_to(&self, page: &mut String) {
+        for (index, line) in self.0.iter().enumerate() {
+            if index > 0 {
+                page.push('\n');
+            }
+            Text(line).render_to(page);
+        }
+    }
+}

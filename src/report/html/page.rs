@@ -1,0 +1,301 @@
+//! The whole page: what was run, the verdicts as a grid, and every case below.
+
+use std::fmt::Write as _;
+use std::time::SystemTime;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use chrono::{DateTime, Utc};
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use sha2::{Digest, Sha256};
+
+use super::case::{Part, WORDS};
+use super::svg;
+use super::text::Text;
+use crate::contract::title;
+use crate::event::{Outcome, RunEvent, Summary, Tally};
+use crate::report::groups::Groups;
+use crate::scenario::words::seconds;
+
+const STYLE: &str = include_str!("page.css");
+const CODE: &str = include_str!("page.js");
+
+/// How many cases that want to be looked at are open from the start, at most.
+const OPEN: usize = 5;
+
+/// A page, as far as the run has come.
+pub(super) struct Page {
+    about: Option<About>,
+    targets: Vec<TargetPart>,
+    /// How many cases there are to be.
+    cases: usize,
+    summary: Option<Summary>,
+    rerun: String,
+}
+
+/// What the run says of itself.
+struct About {
+    kvspec: String,
+    suite: String,
+    at: SystemTime,
+}
+
+/// What the page holds of one target.
+struct TargetPart {
+    name: String,
+    about: Result<String, String>,
+    groups: Groups,
+    tally: Tally,
+    parts: Vec<Part>,
+}
+
+impl Page {
+    /// An empty page; `rerun` is the command that runs one case, up to its backend and name.
+    pub fn new(rerun: String) -> Self {
+        Self { about: None, targets: Vec::new(), cases: 0, summary: None, rerun }
+    }
+
+    /// Takes in what happened.
+    pub fn take(&mut self, event: &RunEvent<'_>) {
+        match event {
+            RunEvent::Started { kvspec, suite, at, cases } => {
+                let (kvspec, suite) = (kvspec.to_string(), suite.to_string());
+                self.about = Some(About { kvspec, suite, at: *at });
+                self.cases = *cases;
+            }
+            RunEvent::TargetStarted { name, about, .. } => {
+                let about = about.map(String::from).map_err(String::from);
+                let (groups, tally) = (Groups::default(), Tally::default());
+                let name = name.to_string();
+                self.targets.push(TargetPart { name, about, groups, tally, parts: Vec::new() });
+            }
+            RunEvent::CaseFinished { outcome } => self.case(outcome),
+            RunEvent::TargetFinished { tally, .. } => {
+                if let Some(target) = self.targets.last_mut() {
+                    target.tally = (*tally).clone();
+                }
+            }
+            RunEvent::Finished { summary } => self.summary = Some((*summary).clone()),
+            RunEvent::CaseStarted { .. } => {}
+        }
+    }
+
+    fn case(&mut self, outcome: &Outcome) {
+        let index = self.targets.len().saturating_sub(1);
+        let Some(target) = self.targets.last_mut() else { return };
+        let (backend, name) = (&outcome.case.backend, &outcome.case.scenario.name);
+        let rerun = format!("{} --backend {backend} --exact {name}", self.rerun);
+        target.groups.add(outcome);
+        target.tally.add(outcome);
+        target.parts.push(Part::of(outcome, index, &rerun));
+    }
+
+    /// The case that was taken in last.
+    pub fn last(&self) -> Option<&Part> {
+        self.targets.last()?.parts.last()
+    }
+
+    /// The page as HTML; `is_live` has it listen for what happens later.
+    pub fn html(&self, is_live: bool) -> String {
+        let mut page = String::with_capacity(self.size());
+        let head = html! {
+            meta charset="utf-8";
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta http-equiv="Content-Security-Policy" content=(policy());
+            title { "kvspec: " (self.headline()) }
+            style { (PreEscaped(STYLE)) }
+        };
+        let top = html! {
+            (svg::symbols())
+            header { h1 { "kvspec" } (self.told()) }
+            div #grid { (self.grid()) }
+            (filters(&self.targets))
+            details.how { summary { "How to read a timeline" } (svg::legend()) (how()) }
+        };
+        let start = DOCTYPE.into_string();
+        write!(page, "{start}<html lang=en><head>{}</head>", head.0).expect("a string takes all");
+        let live = if is_live { " data-live" } else { "" };
+        write!(page, "<body{live}>{}<main>", top.0).expect("a string takes all");
+        self.sections(&mut page);
+        page.push_str("</main>");
+        page.push_str(&html! { script { (PreEscaped(CODE)) } }.0);
+        page.push_str("</body></html>\n");
+        page
+    }
+
+    fn size(&self) -> usize {
+        self.targets.iter().map(|target| target.parts.len() * 6_000).sum::<usize>() + (1 << 16)
+    }
+
+    /// What the run amounts to, in a few words.
+    pub fn headline(&self) -> String {
+        let tallies = || self.targets.iter().map(|target| &target.tally);
+        let sum = |count: fn(&Tally) -> usize| tallies().map(count).sum::<usize>();
+        let counts = [
+            (sum(|tally| tally.failed), "failed"),
+            (sum(|tally| tally.errored), "errored"),
+            (sum(|tally| tally.inconclusive), "unclear"),
+            (sum(|tally| tally.unfinished), "unfinished"),
+            (sum(|tally| tally.known), "known to fail"),
+            (sum(|tally| tally.passed), "passed"),
+            (sum(|tally| tally.skipped.values().sum()), "skipped"),
+        ];
+        let told = counts.iter().filter(|(count, _)| *count > 0);
+        let told: Vec<_> = told.map(|(count, word)| format!("{count} {word}")).collect();
+        if told.is_empty() { "nothing yet".into() } else { told.join(", ") }
+    }
+
+    /// What was run, when, and what became of it.
+    pub fn told(&self) -> Markup {
+        let done = self.targets.iter().map(|target| target.parts.len()).sum::<usize>();
+        html! {
+            div #told {
+                p.big { (self.headline()) }
+                @if let Some(reason) = self.summary.as_ref().and_then(|one| one.ended_early.as_ref()) {
+                    p.why { "the run ended early: " (Text(reason)) }
+                }
+                p.m {
+                    @match &self.summary {
+                        Some(summary) => { (done) " cases in " (seconds(summary.took)) },
+                        None => { "running: " (done) " of " (self.cases) " cases are over" },
+                    }
+                    @if let Some(About { kvspec, suite, at }) = &self.about {
+                        " · " (DateTime::<Utc>::from(*at).format("%Y-%m-%d %H:%M UTC"))
+                        " · kvspec " (Text(kvspec)) " · suite " (Text(suite))
+                    }
+                }
+            }
+        }
+    }
+
+    /// The verdicts by backend and group of clauses.
+    pub fn grid(&self) -> Markup {
+        let letters = Groups::letters();
+        html! {
+            table {
+                tr {
+                    th { "backend" }
+                    @for letter in &letters { th title=(title(letter).unwrap_or_default()) { (letter) } }
+                    th { "all" }
+                }
+                @for (index, target) in self.targets.iter().enumerate() {
+                    tr {
+                        th { a href={ "#b" (index) } { (Text(&target.name)) } }
+                        @for letter in &letters {
+                            (cell(target.groups.tally(letter), index, letter))
+                        }
+                        (cell(Some(&target.tally), index, ""))
+                    }
+                }
+            }
+            p.m.key {
+                @for letter in &letters { span { b { (letter) } " " (title(letter).unwrap_or_default()) } " " }
+            }
+        }
+    }
+
+    fn sections(&self, page: &mut String) {
+        let wanting = |part: &&Part| part.rank < 4;
+        let wanting = self.targets.iter().flat_map(|target| &target.parts).filter(wanting).count();
+        for (index, target) in self.targets.iter().enumerate() {
+            page.push_str(&format!("<section id=b{index} data-b={index}>"));
+            page.push_str(&heading(target).0);
+            let mut parts: Vec<_> = target.parts.iter().collect();
+            parts.sort_by(|a, b| (a.rank, &a.name).cmp(&(b.rank, &b.name)));
+            for part in parts {
+                page.push_str(&part.html(part.rank < 4 && wanting <= OPEN).0);
+            }
+            page.push_str("</section>");
+        }
+    }
+
+    /// The heading of the target that began last, and its place.
+    pub fn last_section(&self) -> Option<(usize, Markup)> {
+        let index = self.targets.len().checked_sub(1)?;
+        Some((index, heading(&self.targets[index])))
+    }
+}
+
+fn heading(target: &TargetPart) -> Markup {
+    html! {
+        h2 { (Text(&target.name)) }
+        p.m {
+            @match &target.about {
+                Ok(about) => (Text(about)),
+                Err(reason) => { "not there: " (Text(reason)) },
+            }
+        }
+    }
+}
+
+fn cell(tally: Option<&Tally>, index: usize, letter: &str) -> Markup {
+    let tally = tally.filter(|tally| tally.cases() > 0);
+    let Some(tally) = tally else { return html! { td { "·" } } };
+    let skipped: usize = tally.skipped.values().sum();
+    let counts = [
+        tally.failed,
+        tally.errored,
+        tally.inconclusive,
+        tally.unfinished,
+        tally.known,
+        tally.passed,
+        skipped,
+    ];
+    let worst = counts.iter().position(|count| *count > 0).unwrap_or_default();
+    let judged = tally.cases() - skipped;
+    let told = WORDS.iter().zip(counts).filter(|(_, count)| *count > 0);
+    let told: Vec<_> = told.map(|(word, count)| format!("{count} {word}")).collect();
+    html! {
+        td.(WORDS[worst]) title=(told.join(", ")) {
+            a href={ "#b" (index) } data-b=(index) data-g=(letter) {
+                @if judged == 0 { "skip" }
+                @else if tally.passed == judged { (judged) }
+                @else { (tally.passed) "/" (judged) }
+            }
+        }
+    }
+}
+
+/// What narrows the cases down; it works with scripts only, and is not there without.
+fn filters(targets: &[TargetPart]) -> Markup {
+    html! {
+        form #filters hidden {
+            input #q type="search" placeholder="name or law" aria-label="name or law";
+            select #fb aria-label="backend" {
+                option value="" { "every backend" }
+                @for (index, target) in targets.iter().enumerate() { option value=(index) { (Text(&target.name)) } }
+            }
+            select #fg aria-label="group of clauses" {
+                option value="" { "every group" }
+                @for letter in Groups::letters() {
+                    option value=(letter) { (letter) ": " (title(letter).unwrap_or_default()) }
+                }
+            }
+            @for (rank, word) in WORDS.iter().enumerate() {
+                label { input type="checkbox" name="r" value=(rank) checked; " " (word) }
+            }
+            button type="reset" { "all" }
+            output #count { }
+        }
+    }
+}
+
+fn how() -> Markup {
+    html! {
+        p.m {
+            "The commands stand on top, by number; the one that was answered otherwise than expected is red. Half of the \
+             width is shared evenly among them, the other half goes by the time that each took, so that what happened \
+             at one moment can be told apart. A key lives from the write that made it to the delete or expiry that ended \
+             it. A watch's events stand where the script asked for them. Point at anything to have it named."
+        }
+    }
+}
+
+/// What a browser may do with the page: run its own script, and nothing that came in from elsewhere.
+fn policy() -> String {
+    let hash = BASE64_STANDARD.encode(Sha256::digest(CODE));
+    format!(
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; connect-src 'self'; base-uri 'none'; form-action 'none'"
+    )
+}

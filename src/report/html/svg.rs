@@ -1,0 +1,341 @@
+//! Draws a timeline: commands on top, a lane for everything that lived, and the time below.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use maud::{Markup, Render, html};
+
+use super::text::Text;
+use crate::scenario::words::seconds;
+use crate::timeline::{Ending, Lane, LaneKind, Life, MarkKind, Place, Step, Term, Timeline, place};
+use crate::transcript::Moment;
+
+/// The heights of the parts, in pixels.
+const HEAD: usize = 20;
+const LANE: usize = 34;
+const FOOT: usize = 18;
+/// The least width of a command, in pixels.
+const STEP: usize = 15;
+/// How much of the width commands share evenly, where time passes; the rest goes by how long each took.
+const EVEN: f64 = 0.5;
+/// How many times are written below at most.
+const TICKS: u128 = 8;
+
+/// A distance from the left, as a part of the whole width.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+struct X(f64);
+
+impl Render for X {
+    fn render_to(&self, page: &mut String) {
+        let hundredths = (self.0 * 10_000.0).round() as u32;
+        let (whole, part) = (hundredths / 100, hundredths % 100);
+        let written = match part {
+            0 => write!(page, "{whole}%"),
+            part if part % 10 == 0 => write!(page, "{whole}.{}%", part / 10),
+            part => write!(page, "{whole}.{part:02}%"),
+        };
+        written.expect("a string takes all");
+    }
+}
+
+/// Where places are from left to right: every command has some width, also one that took no time.
+struct Scale {
+    lefts: Vec<f64>,
+}
+
+impl Scale {
+    fn of(steps: &[Step]) -> Self {
+        let total: Duration = steps.iter().map(|step| step.took).sum();
+        let even = if total.is_zero() { 1.0 } else { EVEN };
+        let mut left = 0.0;
+        let mut lefts = vec![0.0];
+        for step in steps {
+            left += even / steps.len() as f64;
+            if !total.is_zero() {
+                left += (1.0 - even) * step.took.div_duration_f64(total);
+            }
+            lefts.push(left);
+        }
+        Self { lefts }
+    }
+
+    fn x(&self, place: Place) -> X {
+        let last = self.lefts.len() - 2;
+        let index = (place.max(0.0) as usize).min(last);
+        let part = (place - index as Place).clamp(0.0, 1.0);
+        X(self.lefts[index] + part * (self.lefts[index + 1] - self.lefts[index]))
+    }
+
+    fn width(&self, from: Place, to: Place) -> X {
+        X((self.x(to).0 - self.x(from).0).max(0.0))
+    }
+}
+
+/// Draws a timeline; `wrong` is the line of the command that was answered otherwise than expected.
+pub(super) fn draw(timeline: &Timeline, wrong: Option<usize>) -> Markup {
+    let Timeline { steps, lanes, left_out } = timeline;
+    if steps.is_empty() {
+        return html! {};
+    }
+    let scale = Scale::of(steps);
+    let foot = HEAD + LANE * lanes.len();
+    let end = steps.len() as Place;
+    html! {
+        div.tl {
+            svg width="100%" height=(foot + FOOT) style={ "min-width:" (STEP * steps.len()) "px" } role="img" aria-label="timeline" {
+                @for (index, step) in steps.iter().enumerate() {
+                    (command(index, step, &scale, foot, wrong == Some(step.line)))
+                }
+                @for (index, one) in lanes.iter().enumerate() {
+                    (lane(one, HEAD + LANE * index, &scale, end))
+                }
+                (ticks(steps, &scale, foot))
+            }
+        }
+        @if *left_out > 0 { p.m { "and " (left_out) " keys, leases or watches more" } }
+    }
+}
+
+fn command(index: usize, step: &Step, scale: &Scale, foot: usize, is_wrong: bool) -> Markup {
+    let from = index as Place;
+    let (x, width) = (scale.x(from), scale.width(from, from + 1.0));
+    html! {
+        @if is_wrong || index % 2 == 1 {
+            rect.b.bad[is_wrong] x=(x) width=(width) height=(foot) {}
+        }
+        svg x=(x) width=(width) height=(HEAD) {
+            title { (index + 1) ": " (Text(&step.words)) " at " (seconds(step.at)) ", took " (seconds(step.took)) }
+            text x="2" y="13" { (index + 1) @if width.0 > 0.05 { " " (Text(&step.words)) } }
+        }
+    }
+}
+
+fn lane(lane: &Lane, top: usize, scale: &Scale, end: Place) -> Markup {
+    let bar = top + 18;
+    html! {
+        text.n x="0" y=(top + 12) {
+            (Text(&lane.name))
+            @if let Some(told) = told(lane) { tspan.m dx="6" { (told) } }
+        }
+        @for term in &lane.terms { (bracket(term, bar, scale, end)) }
+        @for life in &lane.lives {
+            @let until = life.end.map_or(end, |(until, _)| until);
+            rect class=(class(lane.kind, life)) x=(scale.x(life.from)) width=(scale.width(life.from, until)) y=(bar) height="8" rx="2" {
+                title { (Text(&lane.name)) ": " (ending(lane.kind, life)) }
+            }
+        }
+        @for mark in &lane.marks {
+            use href=(symbol(mark.kind)) x=(scale.x(mark.at)) y=(bar + 4) { title { (Text(&mark.words)) } }
+        }
+    }
+}
+
+/// The time to live that was granted, and the lag that the store has beyond it.
+fn bracket(term: &Term, bar: usize, scale: &Scale, end: Place) -> Markup {
+    let until = term.until.unwrap_or(end);
+    let (from, to) = (scale.x(term.from), scale.x(until));
+    let (above, below) = (bar - 3, bar + 11);
+    html! {
+        @if let (Some(lag), false) = (term.lag, term.is_cut) {
+            rect.lag x=(to) width=(scale.width(until, lag)) y=(above) height=(below - above) { title { "it may go until here" } }
+        }
+        g.t {
+            title { "granted " (seconds(term.granted)) }
+            line x1=(from) x2=(to) y1=(above) y2=(above) {}
+            line x1=(from) x2=(from) y1=(above) y2=(bar) {}
+            @if term.until.is_some() && !term.is_cut {
+                line x1=(to) x2=(to) y1=(above) y2=(below) {}
+            }
+        }
+    }
+}
+
+/// What is said of a lane beside its name.
+fn told(lane: &Lane) -> Option<String> {
+    let mut told: Vec<String> = Vec::new();
+    if let Some(term) = lane.terms.first() {
+        let renewed = lane.terms.len() - 1;
+        told.push(format!("ttl {}", seconds(term.granted)));
+        told.extend((renewed > 0).then(|| format!("{renewed} times anew")));
+    }
+    if let Some(life) = lane.lives.last().filter(|life| life.end.is_some()) {
+        told.push(ending(lane.kind, life).into());
+    }
+    let more = lane.left_out;
+    told.extend((more > 0).then(|| format!("{more} marks more")));
+    (!told.is_empty()).then(|| told.join(", "))
+}
+
+fn ending(kind: LaneKind, life: &Life) -> &'static str {
+    match life.end.map(|(_, ending)| ending) {
+        None => "there to the end",
+        Some(Ending::Ordered) => match kind {
+            LaneKind::Key => "deleted",
+            LaneKind::Lease => "revoked",
+            LaneKind::Watch => "closed",
+        },
+        Some(Ending::Expired(Moment::OnTime)) => "expired on time",
+        Some(Ending::Expired(Moment::Early)) => "expired early",
+        Some(Ending::Expired(Moment::Late)) => "expired late",
+        Some(Ending::Expired(Moment::Back)) => "came back",
+        Some(Ending::Expired(Moment::Unseen)) => "went unseen",
+        Some(Ending::Gone) => "found gone",
+        Some(Ending::Broken) => "ended with an error",
+    }
+}
+
+fn class(kind: LaneKind, life: &Life) -> &'static str {
+    let is_bad = matches!(
+        life.end,
+        Some((_, Ending::Broken | Ending::Expired(Moment::Early | Moment::Late | Moment::Back)))
+    );
+    match kind {
+        _ if is_bad => "l bad",
+        LaneKind::Key => "l",
+        LaneKind::Lease => "l le",
+        LaneKind::Watch => "l wa",
+    }
+}
+
+/// The symbol of a mark, by the name that the page defines it under.
+fn symbol(kind: MarkKind) -> &'static str {
+    match kind {
+        MarkKind::Written => "#mw",
+        MarkKind::Seen => "#ms",
+        MarkKind::Missed => "#mm",
+        MarkKind::Put => "#mp",
+        MarkKind::Delete => "#md",
+        MarkKind::Refused => "#mr",
+    }
+}
+
+/// The shapes of all marks, which a page has once.
+pub(super) fn symbols() -> Markup {
+    html! {
+        svg.defs width="0" height="0" aria-hidden="true" {
+            defs {
+                path #mw d="M-3-6h6v12h-6z" {}
+                circle #ms r="3.5" {}
+                circle #mm r="3.5" {}
+                path #mp d="M-5 5 0-6 5 5z" {}
+                path #md d="M-5-5h10l-5 11z" {}
+                path #mr d="M-4-4 4 4M4-4-4 4" {}
+            }
+        }
+    }
+}
+
+/// What the shapes mean.
+pub(super) fn legend() -> Markup {
+    let marks = [
+        (MarkKind::Written, "written, granted or renewed"),
+        (MarkKind::Seen, "looked at, and there"),
+        (MarkKind::Missed, "looked at, and not there"),
+        (MarkKind::Put, "a watch told of a put"),
+        (MarkKind::Delete, "a watch told of a delete"),
+        (MarkKind::Refused, "answered by an error"),
+    ];
+    html! {
+        ul.legend {
+            @for (kind, words) in marks {
+                li { svg width="14" height="14" { use href=(symbol(kind)) x="7" y="7" {} } (words) }
+            }
+            li { svg width="34" height="14" { (bracket_shape()) } "the time to live that was granted, and the lag allowed after it" }
+        }
+    }
+}
+
+fn bracket_shape() -> Markup {
+    html! {
+        rect.lag x="24" y="2" width="10" height="11" {}
+        rect.l x="1" y="5" width="26" height="7" rx="2" {}
+        g.t {
+            line x1="1" x2="24" y1="2" y2="2" {}
+            line x1="1" x2="1" y1="2" y2="6" {}
+            line x1="24" x2="24" y1="2" y2="13" {}
+        }
+    }
+}
+
+/// The times below, as far apart as the width allows.
+fn ticks(steps: &[Step], scale: &Scale, foot: usize) -> Markup {
+    let total = steps.last().map_or(Duration::ZERO, |step| step.at + step.took);
+    let mut last = X(-1.0);
+    let ticks = times(total).into_iter().filter_map(|time| {
+        let x = scale.x(place(steps, time)?);
+        (x.0 - last.0 > 0.07 && x.0 < 0.96).then(|| {
+            last = x;
+            (x, time)
+        })
+    });
+    let ticks: Vec<_> = ticks.collect();
+    html! {
+        @if ticks.len() < 2 {
+            text.a x="0" y=(foot + 13) { "no time passes" }
+        } @else {
+            @for (x, time) in ticks {
+                line.a x1=(x) x2=(x) y1=(foot) y2=(foot + 4) {}
+                text.a x=(x) y=(foot + 14) dx="2" { (seconds(time)) }
+            }
+        }
+    }
+}
+
+/// Round times up to a total, no more than there is room for.
+fn times(total: Duration) -> Vec<Duration> {
+    let rounds = (0..).flat_map(|power| [1, 2, 5].map(|digit| digit * 10_u64.pow(power)));
+    let step =
+        rounds.map(Duration::from_millis).find(|step| total.as_nanos() / step.as_nanos() < TICKS);
+    let step = step.unwrap_or(Duration::MAX);
+    std::iter::successors(Some(Duration::ZERO), |time| time.checked_add(step))
+        .take_while(|time| *time <= total)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(line: usize, at: u64, took: u64) -> Step {
+        let (at, took) = (Duration::from_millis(at), Duration::from_millis(took));
+        Step { line, words: "read k".into(), at, took }
+    }
+
+    #[test]
+    fn every_command_has_a_width_and_time_is_told_apart() {
+        let scale = Scale::of(&[step(1, 0, 0), step(2, 0, 3000), step(3, 3000, 0)]);
+        assert_eq!(scale.x(0.0).0, 0.0);
+        assert!((scale.x(1.0).0 - EVEN / 3.0).abs() < 1e-9);
+        assert!((scale.x(3.0).0 - 1.0).abs() < 1e-9);
+        assert!(scale.width(1.0, 2.0) > scale.width(0.0, 1.0));
+    }
+
+    #[test]
+    fn where_no_time_passes_commands_stand_evenly() {
+        let scale = Scale::of(&[step(1, 0, 0), step(2, 0, 0)]);
+        assert_eq!(scale.x(1.5).0, 0.75);
+    }
+
+    #[test]
+    fn distances_are_short() {
+        let told = |x: f64| X(x).render().into_string();
+        assert_eq!(
+            (told(0.5), told(0.125), told(1.0 / 3.0)),
+            ("50%".into(), "12.5%".into(), "33.33%".into())
+        );
+    }
+
+    #[test]
+    fn times_are_round() {
+        let times = times(Duration::from_millis(7_300));
+        assert_eq!(
+            times.iter().map(Duration::as_secs).collect::<Vec<_>>(),
+            [0, 1, 2, 3, 4, 5, 6, 7]
+        );
+    }
+
+    #[test]
+    fn what_was_not_run_is_not_drawn() {
+        assert_eq!(draw(&Timeline::default(), None).into_string(), "");
+    }
+}

@@ -1,0 +1,78 @@
+//! Text of any origin, shown so that neither a browser nor an eye takes it for anything else.
+
+use std::fmt::Write as _;
+
+use maud::{Escaper, Render};
+
+/// How many characters of one piece of text are shown.
+const WIDTH: usize = 400;
+
+/// Text from a store, a script or a user, in one line or several.
+pub(super) struct Text<'a>(pub &'a str);
+
+impl Render for Text<'_> {
+    fn render_to(&self, page: &mut String) {
+        let shown = self.0.char_indices().nth(WIDTH).map_or(self.0, |(end, _)| &self.0[..end]);
+        plain(shown, page);
+        if shown.len() < self.0.len() {
+            page.push('…');
+        }
+    }
+}
+
+/// Text that is shown whole, however long.
+pub(super) struct Whole<'a>(pub &'a str);
+
+impl Render for Whole<'_> {
+    fn render_to(&self, page: &mut String) {
+        plain(self.0, page);
+    }
+}
+
+fn plain(text: &str, page: &mut String) {
+    let mut rest = text;
+    while let Some(at) = rest.find(is_odd) {
+        escape(&rest[..at], page);
+        let odd = rest[at..].chars().next().unwrap_or_default();
+        page.push_str("<i class=odd>");
+        page.extend(odd.escape_default());
+        page.push_str("</i>");
+        rest = &rest[at + odd.len_utf8()..];
+    }
+    escape(rest, page);
+}
+
+fn escape(text: &str, page: &mut String) {
+    Escaper::new(page).write_str(text).expect("a string takes all");
+}
+
+/// Whether a character is none that can be seen: it is a control, or changes the direction of what is around it.
+fn is_odd(c: char) -> bool {
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(u32::from(c) & 0xffff, 0xfffe | 0xffff | 0xfdd0..=0xfdef)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::markup("<b a='x'>&", "&lt;b a='x'&gt;&amp;")]
+    #[case::control("a\u{1b}[31m", r"a<i class=odd>\u{1b}</i>[31m")]
+    #[case::nul("\0", r"<i class=odd>\u{0}</i>")]
+    #[case::turned("\u{202e}abc", r"<i class=odd>\u{202e}</i>abc")]
+    #[case::plain("目前 é \n", "目前 é \n")]
+    fn text_is_shown_as_text(#[case] text: &str, #[case] shown: &str) {
+        assert_eq!(Text(text).render().into_string(), shown);
+        assert_eq!(Whole(text).render().into_string(), shown);
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        let shown = Text(&"é".repeat(WIDTH + 1)).render().into_string();
+        assert_eq!(shown, "é".repeat(WIDTH) + "…");
+    }
+}
