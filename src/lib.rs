@@ -269,6 +269,9 @@
 //! `{"events": {"events": [{"put": {"key": "k", "value": "v", "mod_revision": 3}}], …}}`. A variant of several parts has
 //! them in a list. Keys stand as the script writes them, without the random prefix.
 //!
+//! The same as a JSON Schema (draft 2020-12), for tools and other languages, is `report::json::JSON_SCHEMA`, which stands in
+//! `src/report/json/schema.json`: every line that this version writes is valid by it, and a line with any other field is not.
+//!
 //! `jq 'select(.verdict.kind == "failed") | .scenario.name' run.json` names what failed.
 //!
 //! # Exit codes

@@ -18,6 +18,7 @@ use kvspec::scenario::Scenario;
 use kvspec::store::{ErrorKind, Result, StoreError};
 use kvspec::suite;
 use kvspec::target::Target;
+use serde_json::Value;
 
 #[path = "report/command.rs"]
 mod command;
@@ -25,6 +26,8 @@ mod command;
 mod formats;
 #[path = "report/junit.rs"]
 mod junit;
+#[path = "report/schema.rs"]
+mod schema;
 
 /// The scripts, by the paths below their folder.
 const SCRIPTS: &[(&str, &str)] = &[
@@ -118,4 +121,12 @@ fn outcomes(json: &[u8]) -> Vec<Outcome> {
         _ => None,
     };
     events.into_iter().filter_map(outcome).collect()
+}
+
+/// The lines, each as what it holds.
+fn values(json: &[u8]) -> Vec<Value> {
+    json.split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+        .map(|line| serde_json::from_slice(line).expect("a line is an object"))
+        .collect()
 }

@@ -19,6 +19,9 @@ use crate::event::{Outcome, RunEvent};
 /// The version of the schema, which grows only with a change that a reader would misunderstand.
 pub const SCHEMA: u32 = 1;
 
+/// What a line is, as a JSON Schema (draft 2020-12) that refuses every field that this version does not write.
+pub const JSON_SCHEMA: &str = include_str!("json/schema.json");
+
 /// Writes a run as JSON, an object an event and line.
 pub struct Json<W> {
     out: W,

@@ -14,7 +14,7 @@ use rstest::rstest;
 use serde_json::Value;
 use std::path::Path;
 
-use super::{outcomes, recorded, replayed, run};
+use super::{outcomes, recorded, replayed, run, values};
 
 /// Keeps what each case was seen to answer, as it happens.
 #[derive(Default)]
@@ -29,13 +29,6 @@ impl Reporter for Keeper {
         }
         Ok(())
     }
-}
-
-fn values(json: &[u8]) -> Vec<Value> {
-    json.split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| serde_json::from_slice(line).expect("a line is an object"))
-        .collect()
 }
 
 #[test]
