@@ -20,10 +20,14 @@ use kvspec::suite;
 use kvspec::target::Target;
 use serde_json::Value;
 
+#[path = "report/badge.rs"]
+mod badge;
 #[path = "report/command.rs"]
 mod command;
 #[path = "report/formats.rs"]
 mod formats;
+#[path = "report/github.rs"]
+mod github;
 #[path = "report/junit.rs"]
 mod junit;
 #[path = "report/schema.rs"]

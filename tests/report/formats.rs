@@ -1,10 +1,8 @@
-//! JSON, the badge, what GitHub reads, and the terminal.
+//! JSON as kvspec reads it again, and the terminal.
 
 use kvspec::event::RunEvent;
 use kvspec::known::weigh;
 use kvspec::report::Reporter;
-use kvspec::report::badge::Badge;
-use kvspec::report::github::Github;
 use kvspec::report::json::{Json, read};
 use kvspec::report::paint::Paint;
 use kvspec::report::terminal::{Detail, Terminal};
@@ -125,33 +123,6 @@ fn every_answer_of_the_suite_survives() {
 fn an_unusable_file_is_told_by_its_line(#[case] text: &str, #[case] words: &str) {
     let error = read(Path::new("run.json"), text.as_bytes()).unwrap_err().to_string();
     assert!(error.contains(words), "{error}");
-}
-
-#[test]
-fn the_badge_counts() {
-    let mut badge = Vec::new();
-    run(&mut Badge::new(&mut badge));
-    let badge: Value = serde_json::from_slice(&badge).unwrap();
-    assert_eq!(badge["schemaVersion"], 1);
-    assert_eq!(badge["label"], "kvspec");
-    assert_eq!(badge["message"], "1/6");
-    assert_eq!(badge["color"], "red");
-}
-
-#[test]
-fn github_is_told_in_commands_of_one_line() {
-    let (mut commands, mut summary) = (Vec::new(), Vec::new());
-    run(&mut Github::new(&mut commands, Some(&mut summary), "kvspec run"));
-    let commands = String::from_utf8(commands).unwrap();
-    assert_eq!(commands.lines().count(), 4, "{commands}");
-    assert!(commands.lines().all(|line| line.starts_with("::error file=scripts/core/")));
-    let fail = "::error file=scripts/core/fail.kv,line=4,title=memory%3A core/fail::Wrong on purpose.%0Aat ";
-    assert!(commands.contains(fail), "{commands}");
-    let summary = String::from_utf8(summary).unwrap();
-    assert!(summary.contains("| memory | 1 | 1 | 1 | 0 | 1 |"), "{summary}");
-    assert!(summary.contains("| broken | 0 | 3 | 0 | 0 | 1 |"), "{summary}");
-    assert!(summary.contains("<details><summary>memory: core/fail</summary>"), "{summary}");
-    assert!(summary.contains("\n- read k: w\n+ read k: v\n"), "{summary}");
 }
 
 #[rstest]

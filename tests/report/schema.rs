@@ -26,7 +26,7 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| serde_json::from_str(JSON_SCHE
 static LINE: LazyLock<Validator> = LazyLock::new(|| validator(&SCHEMA));
 static RUN: LazyLock<Vec<Value>> = LazyLock::new(|| values(&recorded()));
 
-fn validator(schema: &Value) -> Validator {
+pub(super) fn validator(schema: &Value) -> Validator {
     jsonschema::draft202012::meta::validate(schema).expect("it is a schema");
     jsonschema::draft202012::new(schema).expect("its references are there")
 }

@@ -1,0 +1,89 @@
+//! The badge, by the schema that its reader documents for an endpoint.
+
+use std::sync::LazyLock;
+
+use jsonschema::Validator;
+use kvspec::event::{RunEvent, Summary, Tally};
+use kvspec::report::Reporter;
+use kvspec::report::badge::Badge;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use super::run;
+use super::schema::validator;
+
+/// What shields.io documents: three fields that must be there, and others that may; of colours only those with a name.
+static ENDPOINT: LazyLock<Validator> = LazyLock::new(|| {
+    let color = json!({
+        "enum": ["brightgreen", "green", "yellowgreen", "yellow", "orange", "red", "blue", "lightgrey"]
+    });
+    validator(&json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "type": "object",
+        "required": ["schemaVersion", "label", "message"],
+        "properties": {
+            "schemaVersion": { "const": 1 },
+            "label": { "type": "string" },
+            "message": { "type": "string", "minLength": 1 },
+            "color": color,
+            "labelColor": color,
+            "isError": { "type": "boolean" },
+            "namedLogo": { "type": "string" },
+            "logoSvg": { "type": "string" },
+            "logoColor": color,
+            "logoSize": { "type": "string" },
+            "style": { "enum": ["flat", "flat-square", "plastic", "for-the-badge", "social"] },
+            "cacheSeconds": { "type": "integer", "minimum": 300 }
+        },
+        "additionalProperties": false
+    }))
+});
+
+fn checked(badge: &[u8]) -> Value {
+    let badge: Value = serde_json::from_slice(badge).expect("it is JSON");
+    let wrong: Vec<_> = ENDPOINT.iter_errors(&badge).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{badge}: {wrong:?}");
+    badge
+}
+
+#[test]
+fn a_run_makes_a_badge() {
+    let mut badge = Vec::new();
+    run(&mut Badge::new(&mut badge));
+    let shown = json!({"schemaVersion": 1, "label": "kvspec", "message": "1/6", "color": "red"});
+    assert_eq!(checked(&badge), shown);
+}
+
+#[rstest]
+#[case::good(Tally { passed: 3, ..Tally::default() }, "3/3", "brightgreen")]
+#[case::known(Tally { passed: 3, known: 1, ..Tally::default() }, "3/4", "yellow")]
+#[case::bad(Tally { passed: 3, failed: 1, ..Tally::default() }, "3/4", "red")]
+#[case::unclear(Tally { passed: 3, errored: 1, ..Tally::default() }, "3/4 unclear", "lightgrey")]
+fn every_end_of_a_run_has_a_badge(
+    #[case] tally: Tally,
+    #[case] message: &str,
+    #[case] color: &str,
+) {
+    let summary = Summary { tallies: vec![("memory".into(), tally)], ..Summary::default() };
+    let mut badge = Vec::new();
+    Badge::new(&mut badge).take(&RunEvent::Finished { summary: &summary }).unwrap();
+    let badge = checked(&badge);
+    assert_eq!(badge["label"], "kvspec memory");
+    assert_eq!((badge["message"].as_str(), badge["color"].as_str()), (Some(message), Some(color)));
+}
+
+#[test]
+fn a_run_of_nothing_has_a_badge() {
+    let mut badge = Vec::new();
+    Badge::new(&mut badge).take(&RunEvent::Finished { summary: &Summary::default() }).unwrap();
+    assert_eq!(checked(&badge)["message"], "not run");
+}
+
+#[rstest]
+#[case::no_message(json!({"schemaVersion": 1, "label": "kvspec"}))]
+#[case::empty_message(json!({"schemaVersion": 1, "label": "kvspec", "message": ""}))]
+#[case::another_version(json!({"schemaVersion": 2, "label": "kvspec", "message": "1/6"}))]
+#[case::unknown_field(json!({"schemaVersion": 1, "label": "", "message": "1/6", "colour": "red"}))]
+fn what_is_no_badge_is_refused(#[case] badge: Value) {
+    assert!(!ENDPOINT.is_valid(&badge));
+}
