@@ -31,6 +31,9 @@ pub struct Timeline {
     pub lanes: Vec<Lane>,
     /// How many lanes more there would be.
     pub left_out: usize,
+    /// How long after the last command the last term would have been over of what went before its time; the place of that
+    /// moment is one after the last command.
+    pub tail: Duration,
 }
 
 /// One command that was run.
@@ -153,9 +156,30 @@ impl Timeline {
         let mut lanes = Lanes::new(&steps);
         let seen = commands.iter().zip(entries).take(steps.len());
         seen.for_each(|(command, entry)| lanes.take(command, &entry.answer));
-        let (lanes, left_out) = lanes.finish();
-        Self { steps, lanes, left_out }
+        let (mut lanes, left_out) = lanes.finish();
+        let end = steps.last().map_or(Duration::ZERO, |step| step.at + step.took);
+        let tail = outlast(&mut lanes, &steps, end);
+        Self { steps, lanes, left_out, tail }
     }
+}
+
+/// Gives places to the ends of terms that what they were granted to went before, though the commands end before them.
+fn outlast(lanes: &mut [Lane], steps: &[Step], end: Duration) -> Duration {
+    let went_early = |lane: &&mut Lane| {
+        let ended = lane.lives.last().and_then(|life| life.end);
+        ended.is_some_and(|(_, ending)| ending == Ending::Expired(Moment::Early))
+    };
+    let terms = lanes.iter_mut().filter(went_early).filter_map(|lane| lane.terms.last_mut());
+    let over = |term: &Term| steps[term.from as usize].at.saturating_add(term.granted);
+    let mut open: Vec<_> = terms.filter(|term| term.until.is_none()).collect();
+    let last = open.iter().map(|term| over(term)).max();
+    let tail = last.unwrap_or(end).saturating_sub(end);
+    for term in &mut open {
+        let left = over(term).saturating_sub(end);
+        let part = if tail.is_zero() { 0.0 } else { left.div_duration_f64(tail) };
+        term.until = Some(steps.len() as Place + part);
+    }
+    tail
 }
 
 /// The place of a time among commands; `None` where they ended before.
@@ -246,6 +270,14 @@ mod tests {
         assert_eq!(ending, Ending::Expired(Moment::Early));
         assert!((end - (1.0 + 1.0 / 3.0)).abs() < 1e-9, "{end}");
         assert!((term.until.unwrap() - (1.0 + 2.0 / 3.0)).abs() < 1e-9, "{term:?}");
+    }
+
+    #[test]
+    fn what_went_early_shows_when_it_should_have_gone() {
+        let early = [(NOW, granted(4 * SECOND)), (SECOND, expired("k", 4 * SECOND, SECOND))];
+        let timeline = timeline("update k v ttl=4s\nexpire k\n", &early);
+        assert_eq!(timeline.tail, 3 * SECOND);
+        assert_eq!(timeline.lanes[0].terms[0].until, Some(3.0));
     }
 
     #[test]

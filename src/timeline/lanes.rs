@@ -212,9 +212,8 @@ impl<'a> Lanes<'a> {
     fn end(&mut self, name: &Name, at: Place, ending: Ending) {
         let Some(place) = self.places.get(name) else { return };
         let lane = &mut self.lanes[*place];
-        if let Some(life) = lane.lives.last_mut().filter(|life| life.end.is_none()) {
-            life.end = Some((at.max(life.from), ending));
-        }
+        let Some(life) = lane.lives.last_mut().filter(|life| life.end.is_none()) else { return };
+        life.end = Some((at.max(life.from), ending));
         if ending == Ending::Ordered {
             cut(lane, at);
         }

@@ -44,18 +44,20 @@ struct Scale {
 }
 
 impl Scale {
-    fn of(steps: &[Step]) -> Self {
-        let total: Duration = steps.iter().map(|step| step.took).sum();
+    fn of(steps: &[Step], tail: Duration) -> Self {
+        let total = tail + steps.iter().map(|step| step.took).sum::<Duration>();
         let even = if total.is_zero() { 1.0 } else { EVEN };
+        let by_time = |took: Duration| match total.is_zero() {
+            true => 0.0,
+            false => (1.0 - even) * took.div_duration_f64(total),
+        };
         let mut left = 0.0;
         let mut lefts = vec![0.0];
         for step in steps {
-            left += even / steps.len() as f64;
-            if !total.is_zero() {
-                left += (1.0 - even) * step.took.div_duration_f64(total);
-            }
+            left += even / steps.len() as f64 + by_time(step.took);
             lefts.push(left);
         }
+        lefts.push(left + by_time(tail));
         Self { lefts }
     }
 
@@ -73,11 +75,11 @@ impl Scale {
 
 /// Draws a timeline; `wrong` is the line of the command that was answered otherwise than expected.
 pub(super) fn draw(timeline: &Timeline, wrong: Option<usize>) -> Markup {
-    let Timeline { steps, lanes, left_out } = timeline;
+    let Timeline { steps, lanes, left_out, tail } = timeline;
     if steps.is_empty() {
         return html! {};
     }
-    let scale = Scale::of(steps);
+    let scale = Scale::of(steps, *tail);
     let foot = HEAD + LANE * lanes.len();
     let end = steps.len() as Place;
     html! {
@@ -89,7 +91,7 @@ pub(super) fn draw(timeline: &Timeline, wrong: Option<usize>) -> Markup {
                 @for (index, one) in lanes.iter().enumerate() {
                     (lane(one, HEAD + LANE * index, &scale, end))
                 }
-                (ticks(steps, &scale, foot))
+                (ticks(steps, *tail, &scale, foot))
             }
         }
         @if *left_out > 0 { p.m { "and " (left_out) " keys, leases or watches more" } }
@@ -105,7 +107,7 @@ fn command(index: usize, step: &Step, scale: &Scale, foot: usize, is_wrong: bool
         }
         svg x=(x) width=(width) height=(HEAD) {
             title { (index + 1) ": " (Text(&step.words)) " at " (seconds(step.at)) ", took " (seconds(step.took)) }
-            text x="2" y="13" { (index + 1) @if width.0 > 0.05 { " " (Text(&step.words)) } }
+            text x="2" y="13" { (index + 1) @if width.0 > 0.05 { tspan.w[width.0 < 0.3] dx="6" { (Text(&step.words)) } } }
         }
     }
 }
@@ -257,25 +259,31 @@ fn bracket_shape() -> Markup {
     }
 }
 
-/// The times below, as far apart as the width allows.
-fn ticks(steps: &[Step], scale: &Scale, foot: usize) -> Markup {
-    let total = steps.last().map_or(Duration::ZERO, |step| step.at + step.took);
-    let mut last = X(-1.0);
-    let ticks = times(total).into_iter().filter_map(|time| {
-        let x = scale.x(place(steps, time)?);
-        (x.0 - last.0 > 0.07 && x.0 < 0.96).then(|| {
-            last = x;
-            (x, time)
+/// The times below, as far apart as the width allows; every second one only where it is wide.
+fn ticks(steps: &[Step], tail: Duration, scale: &Scale, foot: usize) -> Markup {
+    let end = steps.last().map_or(Duration::ZERO, |step| step.at + step.took);
+    let place = |time: Duration| {
+        let beyond = time.saturating_sub(end);
+        let tail = if tail.is_zero() { 0.0 } else { beyond.div_duration_f64(tail) };
+        place(steps, time).unwrap_or(steps.len() as Place + tail)
+    };
+    let mut last = -1.0;
+    let places = times(end + tail).into_iter().map(|time| (scale.x(place(time)), time));
+    let ticks: Vec<_> = places
+        .filter(|(x, _)| {
+            x.0 < 0.96 && x.0 - last > 0.07 && {
+                last = x.0;
+                true
+            }
         })
-    });
-    let ticks: Vec<_> = ticks.collect();
+        .collect();
     html! {
         @if ticks.len() < 2 {
             text.a x="0" y=(foot + 13) { "no time passes" }
         } @else {
-            @for (x, time) in ticks {
+            @for (index, (x, time)) in ticks.into_iter().enumerate() {
                 line.a x1=(x) x2=(x) y1=(foot) y2=(foot + 4) {}
-                text.a x=(x) y=(foot + 14) dx="2" { (seconds(time)) }
+                text.a.w[index % 2 == 1] x=(x) y=(foot + 14) dx="2" { (seconds(time)) }
             }
         }
     }
@@ -303,7 +311,7 @@ mod tests {
 
     #[test]
     fn every_command_has_a_width_and_time_is_told_apart() {
-        let scale = Scale::of(&[step(1, 0, 0), step(2, 0, 3000), step(3, 3000, 0)]);
+        let scale = Scale::of(&[step(1, 0, 0), step(2, 0, 3000), step(3, 3000, 0)], Duration::ZERO);
         assert_eq!(scale.x(0.0).0, 0.0);
         assert!((scale.x(1.0).0 - EVEN / 3.0).abs() < 1e-9);
         assert!((scale.x(3.0).0 - 1.0).abs() < 1e-9);
@@ -312,7 +320,7 @@ mod tests {
 
     #[test]
     fn where_no_time_passes_commands_stand_evenly() {
-        let scale = Scale::of(&[step(1, 0, 0), step(2, 0, 0)]);
+        let scale = Scale::of(&[step(1, 0, 0), step(2, 0, 0)], Duration::ZERO);
         assert_eq!(scale.x(1.5).0, 0.75);
     }
 
