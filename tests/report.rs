@@ -1,25 +1,5 @@
 //! Reports of one run with a pass, a failure, an error, a skip and a known failure, read by parsers that others wrote.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use async_trait::async_trait;
-use kvspec::backend::memory::MemoryBackend;
-use kvspec::backend::{Backend, Clock, Instance};
-use kvspec::builtin::memory_target;
-use kvspec::event::Outcome;
-use kvspec::known::KnownFailures;
-use kvspec::plan::Plan;
-use kvspec::report::Reporter;
-use kvspec::report::json::{Json, Recorded, read};
-use kvspec::runner::Settings;
-use kvspec::scenario::Scenario;
-use kvspec::store::{ErrorKind, Result, StoreError};
-use kvspec::suite;
-use kvspec::target::Target;
-use serde_json::Value;
-
 #[path = "report/badge.rs"]
 mod badge;
 #[path = "report/command.rs"]
@@ -28,109 +8,13 @@ mod command;
 mod formats;
 #[path = "report/github.rs"]
 mod github;
+#[path = "report/html.rs"]
+mod html;
 #[path = "report/junit.rs"]
 mod junit;
+#[path = "sample/mod.rs"]
+mod sample;
 #[path = "report/schema.rs"]
 mod schema;
 
-/// The scripts, by the paths below their folder.
-const SCRIPTS: &[(&str, &str)] = &[
-    (
-        "core/pass.kv",
-        r#"# A <script> & a ]]> are keys like any other.
-# clauses: K1 W3
-watch "" as=w
-update "<script>" "\xff\x00]]>"
-update "\xfe" "\x1b[31m"
-b: read "<script>"
-events w
-list ""
----
-b: read "<script>": "\xff\x00]]>"
-events w: put "<script>" "\xff\x00]]>"
-events w: put "\xfe" "\x1b[31m"
-list "": "<script>" "\xfe"
-"#,
-    ),
-    ("core/fail.kv", "# Wrong on purpose.\n# clauses: K1\nupdate k v\nread k\n---\nread k: w\n"),
-    ("core/known.kv", "# Wrong, and known to be.\n# clauses: K1\nread k\n---\nw\n"),
-    ("directory/skip.kv", "# The memory store has no directories.\nmkdir d\n---\nok\n"),
-];
-
-/// What the list of known failures says.
-const KNOWN: &str = "core/known # <b>never</b> did\n";
-
-fn scenarios() -> Vec<Arc<Scenario>> {
-    let parse = |(path, text): &(&str, &str)| {
-        let place = PathBuf::from("scripts").join(path);
-        Arc::new(Scenario::parse(Path::new(path), place, text.to_string()).expect("a good script"))
-    };
-    SCRIPTS.iter().map(parse).collect()
-}
-
-/// The memory store until its capabilities are known, and afterwards nothing.
-#[derive(Default)]
-struct Broken {
-    was_opened: AtomicBool,
-}
-
-#[async_trait]
-impl Backend for Broken {
-    fn name(&self) -> &str {
-        "broken"
-    }
-
-    fn clock(&self) -> Clock {
-        Clock::Virtual
-    }
-
-    fn version(&self) -> Option<String> {
-        Some("0.0 \u{1}<beta>".into())
-    }
-
-    async fn instance(&self) -> Result<Box<dyn Instance>> {
-        if self.was_opened.swap(true, Ordering::SeqCst) {
-            return Err(StoreError::new(ErrorKind::Other, "out of \u{0}\u{1b}[31morder <&>"));
-        }
-        MemoryBackend.instance().await
-    }
-}
-
-/// Runs everything, and gives the events to a report.
-fn run(report: &mut dyn Reporter) {
-    let mut plan = Plan::new(vec![memory_target(), Target::new(Broken::default())], &scenarios());
-    plan.know(Some("memory"), &KnownFailures::parse(Path::new("known.txt"), KNOWN).unwrap());
-    plan.open();
-    let take = &mut |event: kvspec::event::RunEvent<'_>| report.take(&event);
-    suite::run(&plan, &Settings::default(), None, take).expect("the report takes all");
-}
-
-/// The run as JSON.
-fn recorded() -> Vec<u8> {
-    let mut json = Vec::new();
-    run(&mut Json::new(&mut json));
-    json
-}
-
-/// The report that a recorded run makes.
-fn replayed(json: &[u8], report: &mut dyn Reporter) {
-    let events = read(Path::new("run.json"), json).expect("what was written is read");
-    events.iter().for_each(|event| report.take(&event.event()).expect("the report takes all"));
-}
-
-fn outcomes(json: &[u8]) -> Vec<Outcome> {
-    let events = read(Path::new("run.json"), json).expect("what was written is read");
-    let outcome = |event| match event {
-        Recorded::CaseFinished(outcome) => Some(*outcome),
-        _ => None,
-    };
-    events.into_iter().filter_map(outcome).collect()
-}
-
-/// The lines, each as what it holds.
-fn values(json: &[u8]) -> Vec<Value> {
-    json.split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| serde_json::from_slice(line).expect("a line is an object"))
-        .collect()
-}
+use sample::{KNOWN, SCRIPTS, outcomes, recorded, replayed, run, scenarios, values};

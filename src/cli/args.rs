@@ -1,5 +1,6 @@
 //! What the command line may say.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +124,9 @@ pub(super) struct RunArgs {
     pub require_server: bool,
     #[command(flatten)]
     pub report: ReportArgs,
+    /// Serve the page of --html while the run goes on, on loopback and until it is over, such as 127.0.0.1:0.
+    #[arg(long, value_name = "ADDRESS", help_heading = "Reports")]
+    pub serve_report: Option<SocketAddr>,
     #[cfg(feature = "etcd")]
     #[command(flatten)]
     pub server: ServerArgs,

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::Path;
 
 use owo_colors::Stream;
@@ -12,7 +13,7 @@ use crate::event::RunEvent;
 use crate::report::Reporter;
 use crate::report::badge::Badge;
 use crate::report::github::Github;
-use crate::report::html::Html;
+use crate::report::html::{Html, Live};
 use crate::report::json::Json;
 use crate::report::junit::Junit;
 use crate::report::paint::Paint;
@@ -63,6 +64,16 @@ impl Reports {
             files.push(Kept { place, report: Box::new(github), failed: None });
         }
         Ok(Self { terminal: terminal(args, opened.has_stdout, rerun), files })
+    }
+
+    /// Serves the page while the run goes on.
+    pub(super) fn serve(&mut self, address: SocketAddr, rerun: &str) -> Result<(), Problem> {
+        let live = Live::serve(address, rerun)
+            .map_err(|error| said(format!("--serve-report {address}: {error}")))?;
+        let place = live.url();
+        eprintln!("kvspec: the page of this run is at {place} until it is over");
+        self.files.push(Kept { place, report: Box::new(live), failed: None });
+        Ok(())
     }
 
     /// Gives an event to every report. Fails where nobody reads the terminal any more; a file that fails is told at the

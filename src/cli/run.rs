@@ -25,6 +25,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
     let known = args.known()?;
     let targets = targets(args, &abort)?;
     let mut reports = Reports::open(&args.report, &rerun(args))?;
+    args.serve_report.map_or(Ok(()), |address| reports.serve(address, &rerun(args)))?;
     let signals = Signals::listen(abort.clone()).map_err(said)?;
     let mut plan = Plan::new(targets, &scenarios);
     known.iter().for_each(|(backend, list)| plan.know(backend.as_deref(), list));

@@ -2,12 +2,16 @@
 
 mod beside;
 mod case;
+#[cfg(feature = "cli")]
+mod live;
 mod page;
 mod svg;
 mod text;
 
 use std::io::{self, Write};
 
+#[cfg(feature = "cli")]
+pub use self::live::Live;
 use self::page::Page;
 use super::Reporter;
 use crate::event::RunEvent;
@@ -29,7 +33,7 @@ impl<W: Write> Reporter for Html<W> {
     fn take(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
         self.page.take(event);
         if let RunEvent::Finished { .. } = event {
-            self.out.write_all(self.page.html(false).as_bytes())?;
+            self.out.write_all(self.page.html(None).as_bytes())?;
             self.out.flush()?;
         }
         Ok(())

@@ -1,10 +1,10 @@
 //! One case on the page: its law and clauses, its timeline, and its script beside what was observed.
 
-use maud::{Markup, PreEscaped, Render, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::beside::beside;
 use super::svg;
-use super::text::{Text, Whole};
+use super::text::{Lines, Text};
 use crate::contract::clause;
 use crate::event::Outcome;
 use crate::report::log;
@@ -83,7 +83,7 @@ fn body(outcome: &Outcome, rerun: &str) -> Markup {
             (clauses(scenario))
             @match &outcome.transcript {
                 Some(transcript) => (seen(outcome, transcript)),
-                None => pre { (Whole(scenario.text.trim_end())) },
+                None => pre { (Lines(scenario.text.lines())) },
             }
             p.m {
                 (Text(&scenario.path.to_string_lossy())) @if let Some(line) = line(&outcome.verdict) { ":" (line) }
@@ -138,7 +138,7 @@ fn clauses(scenario: &Scenario) -> Markup {
 fn marked(sentence: &str) -> Markup {
     html! {
         @for (index, part) in sentence.split('`').enumerate() {
-            @if index % 2 == 1 { code { (Whole(part)) } } @else { (Whole(part)) }
+            @if index % 2 == 1 { code { (Text(part)) } } @else { (Text(part)) }
         }
     }
 }
@@ -157,7 +157,7 @@ fn seen(outcome: &Outcome, transcript: &Transcript) -> Markup {
                 (observations(transcript))
             }
             None => div.two {
-                div { h4 { "Script" } pre { (Whole(scenario.text.trim_end())) } }
+                div { h4 { "Script" } pre { (Lines(scenario.text.lines())) } }
                 div { h4 { "Observed" @if is_as_expected { ", as the script expects" } } (observations(transcript)) }
             },
         }
@@ -184,23 +184,9 @@ fn observations(transcript: &Transcript) -> Markup {
     html! {
         ol.o {
             @for entry in &transcript.entries {
-                li { (Lines(log::entry(entry))) }
+                li { (Lines(log::entry(entry).iter().map(String::as_str))) }
             }
         }
         @if let Some(end) = log::end(&transcript.end) { p.why { (Text(&end)) } }
-    }
-}
-
-/// Lines below each other.
-struct Lines(Vec<String>);
-
-impl Render for Lines {
-    fn render_to(&self, page: &mut String) {
-        for (index, line) in self.0.iter().enumerate() {
-            if index > 0 {
-                page.push('\n');
-            }
-            Text(line).render_to(page);
-        }
     }
 }

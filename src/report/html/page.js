@@ -65,7 +65,7 @@
     template.innerHTML = html;
     return template.content;
   };
-  const source = new EventSource("events");
+  const source = new EventSource(`events?after=${document.body.dataset.live}`);
   source.addEventListener("part", (event) => {
     const { section, heading, html } = JSON.parse(event.data);
     let target = at(`b${section}`);

@@ -90,13 +90,13 @@ impl Page {
         target.parts.push(Part::of(outcome, index, &rerun));
     }
 
-    /// The case that was taken in last.
-    pub fn last(&self) -> Option<&Part> {
-        self.targets.last()?.parts.last()
+    /// How many cases are over.
+    pub fn done(&self) -> usize {
+        self.targets.iter().map(|target| target.parts.len()).sum()
     }
 
-    /// The page as HTML; `is_live` has it listen for what happens later.
-    pub fn html(&self, is_live: bool) -> String {
+    /// The page as HTML; where it is `live`, it asks for what comes after so many cases.
+    pub fn html(&self, live: Option<usize>) -> String {
         let mut page = String::with_capacity(self.size());
         let head = html! {
             meta charset="utf-8";
@@ -115,7 +115,7 @@ impl Page {
         };
         let start = DOCTYPE.into_string();
         write!(page, "{start}<html lang=en><head>{}</head>", head.0).expect("a string takes all");
-        let live = if is_live { " data-live" } else { "" };
+        let live = live.map(|done| format!(" data-live={done}")).unwrap_or_default();
         write!(page, "<body{live}>{}<main>", top.0).expect("a string takes all");
         self.sections(&mut page);
         page.push_str("</main>");
@@ -148,7 +148,7 @@ impl Page {
 
     /// What was run, when, and what became of it.
     pub fn told(&self) -> Markup {
-        let done = self.targets.iter().map(|target| target.parts.len()).sum::<usize>();
+        let done = self.done();
         html! {
             div #told {
                 p.big { (self.headline()) }
@@ -210,10 +210,14 @@ impl Page {
         }
     }
 
-    /// The heading of the target that began last, and its place.
-    pub fn last_section(&self) -> Option<(usize, Markup)> {
-        let index = self.targets.len().checked_sub(1)?;
-        Some((index, heading(&self.targets[index])))
+    /// The cases that ended after the first `done`, in that order: each with the place and the heading of its section.
+    #[cfg(feature = "cli")]
+    pub fn since(&self, done: usize) -> impl Iterator<Item = (usize, Markup, Markup)> {
+        let parts =
+            self.targets.iter().enumerate().flat_map(|(index, target)| {
+                target.parts.iter().map(move |part| (index, target, part))
+            });
+        parts.skip(done).map(|(index, target, part)| (index, heading(target), part.html(false)))
     }
 }
 

@@ -7,7 +7,7 @@ use maud::{Escaper, Render};
 /// How many characters of one piece of text are shown.
 const WIDTH: usize = 400;
 
-/// Text from a store, a script or a user, in one line or several.
+/// Text from a store, a script or a user.
 pub(super) struct Text<'a>(pub &'a str);
 
 impl Render for Text<'_> {
@@ -20,12 +20,17 @@ impl Render for Text<'_> {
     }
 }
 
-/// Text that is shown whole, however long.
-pub(super) struct Whole<'a>(pub &'a str);
+/// Lines below each other, each of them shown as [`Text`] is.
+pub(super) struct Lines<I>(pub I);
 
-impl Render for Whole<'_> {
+impl<'a, I: IntoIterator<Item = &'a str> + Clone> Render for Lines<I> {
     fn render_to(&self, page: &mut String) {
-        plain(self.0, page);
+        for (index, line) in self.0.clone().into_iter().enumerate() {
+            if index > 0 {
+                page.push('\n');
+            }
+            Text(line).render_to(page);
+        }
     }
 }
 
@@ -34,9 +39,7 @@ fn plain(text: &str, page: &mut String) {
     while let Some(at) = rest.find(is_odd) {
         escape(&rest[..at], page);
         let odd = rest[at..].chars().next().unwrap_or_default();
-        page.push_str("<i class=odd>");
         page.extend(odd.escape_default());
-        page.push_str("</i>");
         rest = &rest[at + odd.len_utf8()..];
     }
     escape(rest, page);
@@ -61,18 +64,24 @@ mod tests {
 
     #[rstest]
     #[case::markup("<b a='x'>&", "&lt;b a='x'&gt;&amp;")]
-    #[case::control("a\u{1b}[31m", r"a<i class=odd>\u{1b}</i>[31m")]
-    #[case::nul("\0", r"<i class=odd>\u{0}</i>")]
-    #[case::turned("\u{202e}abc", r"<i class=odd>\u{202e}</i>abc")]
+    #[case::control("a\u{1b}[31m", r"a\u{1b}[31m")]
+    #[case::nul("\0", r"\u{0}")]
+    #[case::turned("\u{202e}abc", r"\u{202e}abc")]
     #[case::plain("目前 é \n", "目前 é \n")]
     fn text_is_shown_as_text(#[case] text: &str, #[case] shown: &str) {
         assert_eq!(Text(text).render().into_string(), shown);
-        assert_eq!(Whole(text).render().into_string(), shown);
     }
 
     #[test]
     fn long_text_is_cut() {
         let shown = Text(&"é".repeat(WIDTH + 1)).render().into_string();
         assert_eq!(shown, "é".repeat(WIDTH) + "…");
+    }
+
+    #[test]
+    fn every_line_is_cut_by_itself() {
+        let (long, cut) = ("x".repeat(WIDTH + 1), "x".repeat(WIDTH) + "…");
+        let shown = Lines([long.as_str(), "<"]).render().into_string();
+        assert_eq!(shown, cut + "\n&lt;");
     }
 }
