@@ -8,17 +8,15 @@ use async_trait::async_trait;
 use kvspec::backend::memory::MemoryBackend;
 use kvspec::backend::{Backend, Clock, Instance};
 use kvspec::builtin::memory_target;
-use kvspec::event::Outcome;
 use kvspec::known::KnownFailures;
 use kvspec::plan::Plan;
 use kvspec::report::Reporter;
-use kvspec::report::json::{Json, Recorded, read};
+use kvspec::report::json::Json;
 use kvspec::runner::Settings;
 use kvspec::scenario::Scenario;
 use kvspec::store::{ErrorKind, Result, StoreError};
 use kvspec::suite;
 use kvspec::target::Target;
-use serde_json::Value;
 
 /// The scripts, by the paths below their folder.
 pub const SCRIPTS: &[(&str, &str)] = &[
@@ -97,27 +95,4 @@ pub fn recorded() -> Vec<u8> {
     let mut json = Vec::new();
     run(&mut Json::new(&mut json));
     json
-}
-
-/// The report that a recorded run makes.
-pub fn replayed(json: &[u8], report: &mut dyn Reporter) {
-    let events = read(Path::new("run.json"), json).expect("what was written is read");
-    events.iter().for_each(|event| report.take(&event.event()).expect("the report takes all"));
-}
-
-pub fn outcomes(json: &[u8]) -> Vec<Outcome> {
-    let events = read(Path::new("run.json"), json).expect("what was written is read");
-    let outcome = |event| match event {
-        Recorded::CaseFinished(outcome) => Some(*outcome),
-        _ => None,
-    };
-    events.into_iter().filter_map(outcome).collect()
-}
-
-/// The lines, each as what it holds.
-pub fn values(json: &[u8]) -> Vec<Value> {
-    json.split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty())
-        .map(|line| serde_json::from_slice(line).expect("a line is an object"))
-        .collect()
 }

@@ -103,6 +103,8 @@ impl Page {
             meta name="viewport" content="width=device-width, initial-scale=1";
             meta name="color-scheme" content="light dark";
             meta http-equiv="Content-Security-Policy" content=(policy());
+            // Without one a browser would ask for a file of its own accord.
+            link rel="icon" href="data:,";
             title { "kvspec: " (self.headline()) }
             style { (PreEscaped(STYLE)) }
         };
@@ -300,6 +302,6 @@ fn how() -> Markup {
 fn policy() -> String {
     let hash = BASE64_STANDARD.encode(Sha256::digest(CODE));
     format!(
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; connect-src 'self'; base-uri 'none'; form-action 'none'"
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{hash}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'"
     )
 }
