@@ -75,7 +75,7 @@
 //! ```
 //!
 //! `cargo test --test conformance` then runs tests such as `mine::core::watch::two-updates-one-key`, with filters, `--list`
-//! and all; so does nextest. `examples/toy_store.rs` is a small store that passes.
+//! and all; so does nextest. `examples/toy_store` is a small store that passes.
 //!
 //! A store that sleeps on tokio's timers alone can run on virtual time, where a time to live of an hour costs nothing:
 //! [`Fresh::on_virtual_time`](backend::Fresh::on_virtual_time). What a store does later than etcd, or not at all though
@@ -234,6 +234,8 @@
 //! | `--quiet` | only what did not pass, and the summary |
 //! | `--json FILE` | the whole run, an object an event and line |
 //! | `--junit FILE` | JUnit XML, a suite a backend; a known failure is skipped with its reason, an unclear case an error |
+//! | `--html FILE` | a page for a browser: a grid of verdicts, and each case with its law, clauses, script, observations and timeline |
+//! | `--serve-report ADDRESS` | the same page while the run goes on, such as at `127.0.0.1:0`; loopback only, and it ends with the run |
 //! | `--github` | an annotation a failure, and a summary of the step; on where `GITHUB_ACTIONS` is set |
 //! | `--badge FILE` | what [shields.io](https://shields.io/badges/endpoint-badge) shows from an address |
 //!
@@ -241,6 +243,16 @@
 //! `--scenarios DIR`, and says where a verdict changed: it exits with 0 where none did, with 1 where one did, and with 2
 //! where the file cannot be used, or a scenario is gone. `kvspec report RUN.json` makes any report from it later.
 //! [`report::Reporter`] takes the events for a report of your own.
+//!
+//! ## The page
+//!
+//! One file that needs nothing else and can be sent to anyone: no network, light or dark as the reader's system is, and
+//! to be read without JavaScript; with it the cases can be narrowed down by words, backend, group of clauses and verdict.
+//! A timeline shows how a case went: the commands on top by number, the wrong one in red; below them a lane for every
+//! key, lease and watch, from the write that made it to the deletion or expiry that ended it. The time to live that was
+//! granted is a bracket above, and the lag that the store has beyond it a shade behind, so that early and late can be
+//! seen. Half of the width is shared evenly among the commands, for much may happen at one moment; the other half goes by
+//! the time that each took. A watch's events stand where the script asked for them: the runner does not ask earlier.
 //!
 //! ## The JSON of a run
 //!

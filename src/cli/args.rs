@@ -35,6 +35,7 @@ Examples:
   kvspec run                                     the memory store, and etcd if a server is found
   kvspec run --backend etcd core/watch           the watch scenarios on etcd alone
   kvspec run --endpoints http://127.0.0.1:2379   a server of your own
+  kvspec run --html run.html                     a page to look at, with a timeline of every case
   kvspec run --junit run.xml --json run.json     reports for machines, and a run to judge again
   kvspec list                                    every scenario and its law
 
@@ -71,7 +72,7 @@ Example: what a changed script makes of yesterday's run
 Exit codes: 0 every verdict is the same, 1 one changed, 2 the file cannot be used or a scenario is gone.")]
     Judge(JudgeArgs),
     /// Make any report from a recorded run.
-    #[command(after_help = "Example:\n  kvspec report run.json --junit run.xml --badge badge.json")]
+    #[command(after_help = "Example:\n  kvspec report run.json --html run.html --junit run.xml")]
     Report(ReplayArgs),
     /// Run the same scripts on two stores, and show where they answer differently.
     #[command(after_help = "\

@@ -178,21 +178,16 @@ impl<W: Write> Terminal<W> {
         }
     }
 
-    /// Names the running case that waits longest: the run lasts as long as it does.
+    /// Names the running case that may wait longest: the run lasts as long as it does.
     fn show_running(&self) {
         let Some(bar) = &self.bar else { return };
         let longest = self.running.iter().max_by_key(|(_, patience)| **patience);
-        let name = match longest {
-            Some((name, patience)) if !patience.is_zero() => {
-                format!("{name}, which waits {}", seconds(*patience))
-            }
-            Some((name, _)) => name.clone(),
-            None => String::new(),
+        let Some((name, patience)) = longest else { return bar.set_message("") };
+        let until = match patience.is_zero() {
+            true => String::new(),
+            false => format!(", for {} at most", seconds(*patience)),
         };
-        bar.set_message(match self.running.len().saturating_sub(1) {
-            0 => name,
-            more => format!("{name} and {more} more"),
-        });
+        bar.set_message(format!("{} running: {name}{until}", self.running.len()));
     }
 
     fn summary(&mut self, summary: &Summary) -> io::Result<()> {
@@ -248,7 +243,8 @@ impl<W: Write> Terminal<W> {
         let width = names.max().unwrap_or(0).max("  passed".len());
         let cells =
             |cell: &dyn Fn(&str) -> String| letters.iter().map(|one| cell(one)).collect::<String>();
-        for (name, groups) in &self.groups {
+        let groups = summary.tallies.iter().filter_map(|(name, _)| self.groups.get_key_value(name));
+        for (name, groups) in groups {
             let head = cells(&|letter| format!("{letter:>5}"));
             writeln!(self.out, "{}{head}", self.paint.head(format!("{name:width$}")))?;
             for (word, count, paint) in rows {

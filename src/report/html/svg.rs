@@ -16,6 +16,9 @@ const LANE: usize = 34;
 const FOOT: usize = 18;
 /// The least width of a command, in pixels.
 const STEP: usize = 15;
+/// The width of a letter, and the least width of a timeline that has words on it, in pixels.
+const LETTER: usize = 7;
+const NARROW: f64 = 500.0;
 /// How much of the width commands share evenly, where time passes; the rest goes by how long each took.
 const EVEN: f64 = 0.5;
 /// How many times are written below at most.
@@ -105,9 +108,12 @@ fn command(index: usize, step: &Step, scale: &Scale, foot: usize, is_wrong: bool
         @if is_wrong || index % 2 == 1 {
             rect.b.bad[is_wrong] x=(x) width=(width) height=(foot) {}
         }
-        svg x=(x) width=(width) height=(HEAD) {
-            title { (index + 1) ": " (Text(&step.words)) " at " (seconds(step.at)) ", took " (seconds(step.took)) }
-            text x="2" y="13" { (index + 1) @if width.0 > 0.05 { tspan.w[width.0 < 0.3] dx="6" { (Text(&step.words)) } } }
+        @let text = html! { (index + 1) @if width.0 > 0.05 { tspan.w[width.0 < 0.3] dx="6" { (Text(&step.words)) } } };
+        // Words that may be too long are cut off where the command ends.
+        @if width.0 > 0.05 && width.0 * NARROW < (LETTER * (step.words.chars().count() + 4)) as f64 {
+            svg x=(x) width=(width) height=(HEAD) { text x="2" y="13" { (text) } }
+        } @else {
+            text x=(x) dx="2" y="13" { (text) }
         }
     }
 }
