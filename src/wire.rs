@@ -10,6 +10,8 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::scenario::words::padding;
+
 /// The longest padding that is written as it is, and the longest that is believed.
 const SHORT: usize = 1024;
 const LONG: usize = 1 << 30;
@@ -52,14 +54,6 @@ impl Form {
             }
         }
     }
-}
-
-/// How many bytes at the end are all the same, counted in whole chunks: a value may be a megabyte, and is seen often.
-fn padding(bytes: &[u8]) -> usize {
-    const CHUNK: usize = 64;
-    let Some(last) = bytes.last() else { return 0 };
-    let is_padding = |chunk: &&[u8]| chunk.iter().fold(0, |odd, byte| odd | (byte ^ last)) == 0;
-    bytes.rchunks_exact(CHUNK).take_while(is_padding).count() * CHUNK
 }
 
 /// Writes a value; the two functions are what `serde(with = "crate::wire")` looks for.

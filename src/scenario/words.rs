@@ -159,10 +159,47 @@ pub fn quote_value(bytes: &[u8]) -> String {
     if bytes.len() <= SHOWN_WHOLE {
         return quote(bytes);
     }
-    let hash = bytes
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    format!("({} bytes, hash {hash:08x})", bytes.len())
+    format!("({} bytes, hash {:08x})", bytes.len(), hash(bytes))
+}
+
+/// The factor of FNV-1a in 32 bits.
+const PRIME: u32 = 0x0100_0193;
+
+/// The FNV-1a hash of bytes, many of which may be padding at the end.
+fn hash(bytes: &[u8]) -> u32 {
+    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(PRIME);
+    let padding = padding(bytes);
+    let (start, rest) = bytes.split_at(bytes.len() - padding);
+    padded(start.iter().fold(0x811c_9dc5, step), rest.first().copied().unwrap_or_default(), padding)
+}
+
+/// Goes on with a hash over so many bytes that are all the same, a whole period at once.
+///
+/// What the exclusive or adds to a hash is decided by its lowest byte, which comes back within 256 steps; so does the sum
+/// of all that was added, and every later period is one multiplication and one addition.
+fn padded(mut hash: u32, byte: u8, mut times: usize) -> u32 {
+    let step = |hash: u32| (hash ^ u32::from(byte)).wrapping_mul(PRIME);
+    let (first, mut scale, mut period) = (hash, 1_u32, 0);
+    while times > 0 {
+        (hash, scale, period, times) =
+            (step(hash), scale.wrapping_mul(PRIME), period + 1, times - 1);
+        if hash as u8 == first as u8 {
+            break;
+        }
+    }
+    let added = hash.wrapping_sub(first.wrapping_mul(scale));
+    for _ in 0..times.checked_div(period).unwrap_or_default() {
+        hash = hash.wrapping_mul(scale).wrapping_add(added);
+    }
+    (0..times.checked_rem(period).unwrap_or_default()).fold(hash, |hash, _| step(hash))
+}
+
+/// How many bytes at the end are all the same, counted in whole chunks: a value may be a megabyte, and is seen often.
+pub(crate) fn padding(bytes: &[u8]) -> usize {
+    const CHUNK: usize = 64;
+    let Some(last) = bytes.last() else { return 0 };
+    let is_padding = |chunk: &&[u8]| chunk.iter().fold(0, |odd, byte| odd | (byte ^ last)) == 0;
+    bytes.rchunks_exact(CHUNK).take_while(is_padding).count() * CHUNK
 }
 
 /// Writes a revision as its distance from a mark.
@@ -176,8 +213,27 @@ pub fn distance(mark: &str, from: i64, revision: i64) -> String {
 /// Writes a measured time for people.
 pub fn seconds(span: Duration) -> String {
     match span.as_secs_f64() {
-        whole if span.subsec_nanos() == 0 => format!("{whole}s"),
+        _ if span.subsec_nanos() == 0 => format!("{}s", span.as_secs()),
         small if small < 1.0 => format!("{:.0}ms", small * 1000.0),
         other => format!("{other:.2}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    fn padding_changes_no_hash(
+        #[values("", "start")] start: &str,
+        #[values(0, 1, b'.', 0xff)] byte: u8,
+        #[values(0, 1, 63, 64, 255, 256, 1000, 4096, 100_001)] times: usize,
+    ) {
+        let mut bytes = start.as_bytes().to_vec();
+        bytes.resize(start.len() + times, byte);
+        let plain = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(PRIME);
+        assert_eq!(hash(&bytes), bytes.iter().fold(0x811c_9dc5, plain));
     }
 }
