@@ -5,7 +5,7 @@ mod read;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -22,21 +22,42 @@ pub const SCHEMA: u32 = 1;
 /// What a line is, as a JSON Schema (draft 2020-12) that refuses every field that this version does not write.
 pub const JSON_SCHEMA: &str = include_str!("json/schema.json");
 
+/// How long a case that is over may wait, while others end, before it is written.
+const WAIT: Duration = Duration::from_millis(200);
+
 /// Writes a run as JSON, an object an event and line.
+///
+/// What ends within 200 ms of the last flush is flushed with the next event after them, so a run that is killed may
+/// leave out the cases that ended last.
 pub struct Json<W> {
     out: W,
+    /// The line that is being made.
+    line: Vec<u8>,
+    flushed: Instant,
 }
 
 impl<W: Write> Json<W> {
     /// A report to `out`.
     pub fn new(out: W) -> Self {
-        Self { out }
+        Self { out, line: Vec::new(), flushed: Instant::now() }
     }
 
     fn line(&mut self, event: &str, data: impl Serialize) -> io::Result<()> {
         let schema = SCHEMA;
-        serde_json::to_writer(&mut self.out, &Head { schema, event: event.into(), data })?;
-        self.out.write_all(b"\n")
+        self.line.clear();
+        serde_json::to_writer(&mut self.line, &Head { schema, event: event.into(), data })?;
+        self.line.push(b'\n');
+        self.out.write_all(&self.line)
+    }
+
+    /// Flushes what was over for a while: a flush a case is a call of the system a case.
+    fn flush(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
+        let is_case = matches!(event, RunEvent::CaseStarted { .. } | RunEvent::CaseFinished { .. });
+        if is_case && self.flushed.elapsed() < WAIT {
+            return Ok(());
+        }
+        self.flushed = Instant::now();
+        self.out.flush()
     }
 }
 
@@ -74,11 +95,7 @@ impl<W: Write> Reporter for Json<W> {
                 self.line("finished", Finished { ended_early, took: summary.took })?;
             }
         }
-        // A run that is killed leaves every case that was over.
-        match event {
-            RunEvent::CaseStarted { .. } => Ok(()),
-            _ => self.out.flush(),
-        }
+        self.flush(event)
     }
 }
 
