@@ -1,5 +1,7 @@
 //! A transcript as people read it: when each command began, how long it took, and what it answered.
 
+use std::time::Duration;
+
 use crate::scenario::words::seconds;
 use crate::transcript::{End, Entry, Transcript};
 
@@ -7,16 +9,90 @@ use crate::transcript::{End, Entry, Transcript};
 const LINES: usize = 50;
 /// How many characters of one line are shown.
 const WIDTH: usize = 400;
+/// How far an answer of several lines is set in.
+const INDENT: &str = "                 ";
 
 /// Tells a transcript, one string a line.
 pub fn log(transcript: &Transcript) -> Vec<String> {
-    transcript.entries.iter().flat_map(entry).chain(end(&transcript.end)).collect()
+    let mut lines = Vec::new();
+    each_line(transcript, &mut |line| lines.push(line.into()));
+    lines
 }
 
+/// Tells one command of a transcript, one string a line.
 pub(super) fn entry(entry: &Entry) -> Vec<String> {
-    let client = entry.client.as_ref().map(|client| format!("{client}: ")).unwrap_or_default();
-    let (at, took) = (seconds(entry.at), seconds(entry.took));
-    let head = format!("{at:>7} +{took:<7} {client}{}", entry.label);
+    let mut lines = Vec::new();
+    Log::new(&mut |line| lines.push(line.into())).entry(entry);
+    lines
+}
+
+/// Tells a transcript, line by line.
+pub fn each_line(transcript: &Transcript, told: &mut dyn FnMut(&str)) {
+    let mut log = Log::new(told);
+    transcript.entries.iter().for_each(|entry| log.entry(entry));
+    if let Some(end) = end(&transcript.end) {
+        told(&end);
+    }
+}
+
+/// A log on its way: one line after the other is made in the same place.
+struct Log<'a> {
+    line: String,
+    /// When the last command began and how long it took, and how that reads: in virtual time the next one is the same.
+    times: Option<(Duration, Duration)>,
+    head: String,
+    told: &'a mut dyn FnMut(&str),
+}
+
+impl<'a> Log<'a> {
+    fn new(told: &'a mut dyn FnMut(&str)) -> Self {
+        Self { line: String::new(), times: None, head: String::new(), told }
+    }
+
+    fn entry(&mut self, entry: &Entry) {
+        self.head(entry.at, entry.took);
+        if let Some(client) = &entry.client {
+            self.add(&[client, ": "]);
+        }
+        self.add(&[&entry.label, ":"]);
+        match answers(entry).as_slice() {
+            [] => self.add(&[" ok"]),
+            [answer] => self.add(&[" ", answer]),
+            answers => answers.iter().for_each(|answer| {
+                self.tell();
+                self.add(&[INDENT, answer]);
+            }),
+        }
+        self.tell();
+    }
+
+    fn head(&mut self, at: Duration, took: Duration) {
+        if self.times.replace((at, took)) != Some((at, took)) {
+            self.head = format!("{:>7} +{:<7} ", seconds(at), seconds(took));
+        }
+        self.line.push_str(&self.head);
+    }
+
+    fn add(&mut self, words: &[&str]) {
+        words.iter().for_each(|word| self.line.push_str(word));
+    }
+
+    /// Tells the line, cut where it is too long, and begins the next one.
+    fn tell(&mut self) {
+        let end = match self.line.len() {
+            ..=WIDTH => None,
+            _ => self.line.char_indices().nth(WIDTH),
+        };
+        if let Some((end, _)) = end {
+            self.line.truncate(end);
+            self.line.push('…');
+        }
+        (self.told)(&self.line);
+        self.line.clear();
+    }
+}
+
+fn answers(entry: &Entry) -> Vec<String> {
     let mut answers = entry.answer.lines();
     if let Some(error) = entry.answer.error() {
         answers.push(format!("the store said: {error}"));
@@ -26,14 +102,7 @@ pub(super) fn entry(entry: &Entry) -> Vec<String> {
     if more > 0 {
         answers.push(format!("… and {more} lines more"));
     }
-    match answers.as_slice() {
-        [] => vec![cut(&format!("{head}: ok"))],
-        [answer] => vec![cut(&format!("{head}: {answer}"))],
-        answers => {
-            let answers = answers.iter().map(|answer| cut(&format!("{:17}{answer}", "")));
-            std::iter::once(cut(&format!("{head}:"))).chain(answers).collect()
-        }
-    }
+    answers
 }
 
 pub(super) fn end(end: &End) -> Option<String> {
@@ -43,12 +112,5 @@ pub(super) fn end(end: &End) -> Option<String> {
         End::Broken(reason) => Some(format!("the run could not go on: {reason}")),
         End::Lost(reason) => Some(format!("the server was lost: {reason}")),
         End::Aborted => Some("the run was ended here".into()),
-    }
-}
-
-fn cut(line: &str) -> String {
-    match line.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line.into(),
     }
 }
