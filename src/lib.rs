@@ -260,7 +260,8 @@
 //! does not know; the number grows with a change that a reader would misunderstand. Spans of time, named `took`, `at`
 //! and the like, are whole nanoseconds. Bytes are text where they are UTF-8, and else `{"base64": "…"}`; where they end in
 //! more than 1,024 bytes that are all the same, as large values do, they are `{"start": BYTES, "fill": 46, "times": 4096}`.
-//! What is not there is `null`.
+//! What is not there is `null`. The lines of cases that end within 200 ms of each other are written together, with the next
+//! event after that: a run that is killed may leave out the cases that ended last.
 //!
 //! | event | fields |
 //! |---|---|
