@@ -7,7 +7,6 @@ use crate::contract;
 use crate::event::Outcome;
 use crate::scenario::Scenario;
 use crate::scenario::command::Command;
-use crate::scenario::script;
 use crate::target::Capabilities;
 use crate::verdict::Verdict;
 
@@ -103,7 +102,7 @@ fn has_passed(outcome: &Outcome) -> bool {
 }
 
 fn calls(scenario: &Scenario, is_call: fn(&Command) -> bool) -> bool {
-    script::check(&scenario.text).is_ok_and(|commands| commands.iter().any(is_call))
+    scenario.commands.iter().any(|(_, command)| is_call(command))
 }
 
 fn counts(column: &Column, letter: &str) -> String {

@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use crate::scenario::Scenario;
 use crate::scenario::command::Command;
-use crate::scenario::lines::blocks;
-use crate::scenario::script;
 use crate::transcript::{Entry, Moment, Transcript};
 
 use self::lanes::Lanes;
@@ -143,19 +141,16 @@ pub enum MarkKind {
 }
 
 impl Timeline {
-    /// The timeline of what a scenario was seen to answer; empty where the two do not belong together.
+    /// The timeline of what a scenario was seen to answer.
     pub fn of(scenario: &Scenario, transcript: &Transcript) -> Self {
-        let commands = script::check(&scenario.text).unwrap_or_default();
-        Self::of_commands(&commands, &scenario.text, &transcript.entries)
+        Self::of_commands(&scenario.commands, &transcript.entries)
     }
 
-    fn of_commands(commands: &[Command], text: &str, entries: &[Entry]) -> Self {
-        let blocks = blocks(text);
-        let lines = blocks.iter().flat_map(|block| &block.commands).map(|(line, _)| *line);
-        let steps: Vec<_> = lines.zip(entries).map(|(line, entry)| Step::of(line, entry)).collect();
+    fn of_commands(commands: &[(usize, Command)], entries: &[Entry]) -> Self {
+        let seen = || commands.iter().zip(entries);
+        let steps: Vec<_> = seen().map(|((line, _), entry)| Step::of(*line, entry)).collect();
         let mut lanes = Lanes::new(&steps);
-        let seen = commands.iter().zip(entries).take(steps.len());
-        seen.for_each(|(command, entry)| lanes.take(command, &entry.answer));
+        seen().for_each(|((_, command), entry)| lanes.take(command, &entry.answer));
         let (mut lanes, left_out) = lanes.finish();
         let end = steps.last().map_or(Duration::ZERO, |step| step.at + step.took);
         let tail = outlast(&mut lanes, &steps, end);
@@ -204,6 +199,7 @@ impl Step {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::script;
     use crate::store::{ErrorKind, StoreError, WatchEvent};
     use crate::transcript::{Answer, Events, Expiry};
 
@@ -235,14 +231,14 @@ mod tests {
         let text = format!("# A law.\n{script}---\nok\n");
         let commands = script::check(&text).expect("the script is well-formed");
         let mut at = Duration::ZERO;
-        let entry = |(command, (took, answer)): (&Command, &(Duration, Answer))| {
+        let entry = |((_, command), (took, answer)): (&(usize, Command), &(Duration, Answer))| {
             let began = at;
             at += *took;
             let (client, label) = (None, command.label());
             Entry { client, label, at: began, took: *took, answer: answer.clone() }
         };
         let entries: Vec<_> = commands.iter().zip(seen).map(entry).collect();
-        Timeline::of_commands(&commands, &text, &entries)
+        Timeline::of_commands(&commands, &entries)
     }
 
     const NOW: Duration = Duration::ZERO;

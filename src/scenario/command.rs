@@ -49,7 +49,7 @@ pub fn watch_name(name: &Option<String>) -> String {
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// One command of a script. A key is written without the prefix that the runner puts before it.
-#[derive(Debug, Clone, PartialEq, goldenscript::Command)]
+#[derive(Debug, Clone, PartialEq, Eq, goldenscript::Command)]
 pub enum Command {
     /// `update KEY VALUE [ttl=SPAN | lease=NAME]` writes a key.
     ///

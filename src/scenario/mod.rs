@@ -31,6 +31,8 @@ pub struct Scenario {
     pub path: PathBuf,
     /// The whole text.
     pub text: String,
+    /// Its commands, each with its line, counted from 1.
+    pub commands: Vec<(usize, Command)>,
     /// The law, in one sentence.
     pub law: String,
     /// The clauses of the contract that it checks.
@@ -195,14 +197,15 @@ impl Scenario {
             let Complaint { line, reason } = complaint;
             ScenarioError { path: path.clone(), line, reason }
         };
-        let patience = script::check(&text).map_err(wrong)?.iter().map(Command::patience).sum();
+        let commands = script::check(&text).map_err(wrong)?;
+        let patience = commands.iter().map(|(_, command)| command.patience()).sum();
         let header = Header::read(&text).map_err(wrong)?;
         let mut needs: Vec<_> =
             name.split('/').filter_map(Need::of_folder).chain(header.needs).collect();
         needs.sort();
         needs.dedup();
         let Header { law, clauses, source, exclusive, .. } = header;
-        Ok(Self { name, path, text, law, clauses, source, exclusive, needs, patience })
+        Ok(Self { name, path, text, commands, law, clauses, source, exclusive, needs, patience })
     }
 
     /// A hash of the text, by which a script that changed since a run is told: 64 bits of FNV-1a, in hex.

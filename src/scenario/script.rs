@@ -10,17 +10,17 @@ use super::lines::{Lines, blocks};
 use super::sense;
 use super::txn::TxnScript;
 
-/// Reads every command of a script without running any.
+/// Reads every command of a script without running any, each with its line.
 ///
 /// Fails with the line and what was expected there.
-pub fn check(text: &str) -> Result<Vec<Command>, Complaint> {
+pub fn check(text: &str) -> Result<Vec<(usize, Command)>, Complaint> {
     let mut reader = Reader::default();
     goldenscript::generate(&mut reader, text).map_err(|error| Complaint::of(&error, text))?;
     let commands = reader.commands;
     let blocks = blocks(text);
-    let line_of = |index: usize| {
-        blocks.iter().flat_map(|block| &block.commands).nth(index).map(|(line, _)| *line)
-    };
+    let lines: Vec<_> =
+        blocks.iter().flat_map(|block| &block.commands).map(|(line, _)| *line).collect();
+    let line_of = |index: usize| lines.get(index).copied();
     if let Some((index, reason)) = reader.marked.or_else(|| sense::nonsense(&commands)) {
         return Err(Complaint { line: line_of(index), reason });
     }
@@ -28,7 +28,7 @@ pub fn check(text: &str) -> Result<Vec<Command>, Complaint> {
         return Err(Complaint::whole("the script has no command; it would pass on any store"));
     }
     blocks.iter().try_for_each(|block| check_answers(text, block))?;
-    Ok(commands)
+    Ok(lines.into_iter().zip(commands).collect())
 }
 
 /// Refuses answers that no store could give.

@@ -197,6 +197,7 @@ mod tests {
 
     fn lapse_of(script: &str, seen: &[Seen]) -> Option<String> {
         let commands = script::check(script).expect("the script is well-formed");
+        let commands: Vec<_> = commands.into_iter().map(|(_, command)| command).collect();
         let entry = |(command, (at, took, answer)): (&Command, &Seen)| Entry {
             client: None,
             label: command.label(),

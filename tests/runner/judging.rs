@@ -43,7 +43,7 @@ fn entries(script: &str, answers: Vec<Answer>) -> Vec<Entry> {
         .zip(answers)
         .map(|((client, command), answer)| Entry {
             client,
-            label: command.label(),
+            label: command.1.label(),
             at: Duration::ZERO,
             took: Duration::ZERO,
             answer,

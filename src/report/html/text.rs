@@ -12,7 +12,11 @@ pub(super) struct Text<'a>(pub &'a str);
 
 impl Render for Text<'_> {
     fn render_to(&self, page: &mut String) {
-        let shown = self.0.char_indices().nth(WIDTH).map_or(self.0, |(end, _)| &self.0[..end]);
+        let end = match self.0.len() {
+            ..=WIDTH => None,
+            _ => self.0.char_indices().nth(WIDTH),
+        };
+        let shown = end.map_or(self.0, |(end, _)| &self.0[..end]);
         plain(shown, page);
         if shown.len() < self.0.len() {
             page.push('…');
@@ -35,6 +39,9 @@ impl<'a, I: IntoIterator<Item = &'a str> + Clone> Render for Lines<I> {
 }
 
 fn plain(text: &str, page: &mut String) {
+    if text.bytes().all(is_plain) {
+        return page.push_str(text);
+    }
     let mut rest = text;
     while let Some(at) = rest.find(is_odd) {
         escape(&rest[..at], page);
@@ -43,6 +50,11 @@ fn plain(text: &str, page: &mut String) {
         rest = &rest[at + odd.len_utf8()..];
     }
     escape(rest, page);
+}
+
+/// Whether a byte is one that every page shows as it is: most text has no other.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'<' | b'>' | b'"')
 }
 
 fn escape(text: &str, page: &mut String) {
