@@ -2,6 +2,7 @@
 
 mod lanes;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::scenario::Scenario;
@@ -120,7 +121,7 @@ pub struct Mark {
     /// What.
     pub kind: MarkKind,
     /// The same in words.
-    pub words: String,
+    pub words: Cow<'static, str>,
 }
 
 /// What a mark stands for.
@@ -323,7 +324,7 @@ mod tests {
         let lane = &timeline.lanes[0];
         assert_eq!((lane.kind, lane.name.as_str()), (LaneKind::Watch, "watch w"));
         let marks: Vec<_> =
-            lane.marks.iter().map(|mark| (mark.kind, mark.words.as_str())).collect();
+            lane.marks.iter().map(|mark| (mark.kind, mark.words.as_ref())).collect();
         assert_eq!(marks, [(MarkKind::Put, "put k v"), (MarkKind::Delete, "delete k")]);
         assert_eq!(lane.lives, [Life { from: 0.0, end: Some((2.0, Ending::Broken)) }]);
     }

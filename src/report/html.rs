@@ -33,7 +33,7 @@ impl<W: Write> Reporter for Html<W> {
     fn take(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
         self.page.take(event);
         if let RunEvent::Finished { .. } = event {
-            self.out.write_all(self.page.html(None).as_bytes())?;
+            self.page.write(&mut self.out, None)?;
             self.out.flush()?;
         }
         Ok(())

@@ -1,14 +1,18 @@
 //! Fills the lanes of a timeline, command by command.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use super::{Ending, LANES, Lane, LaneKind, Life, MARKS, Mark, MarkKind, Place, Step, Term, place};
 use crate::scenario::command::{Command, watch_name};
 use crate::scenario::txn::{OpScript, TxnScript};
-use crate::scenario::words::{quote, quote_value};
+use crate::scenario::words::quote;
 use crate::store::WatchEvent;
 use crate::transcript::{Answer, Events, Expiry};
+
+/// The longest value that is told whole, in bytes.
+const SHOWN_WHOLE: usize = 80;
 
 /// The lanes so far, and the command that is being taken in.
 pub(super) struct Lanes<'a> {
@@ -65,8 +69,8 @@ impl<'a> Lanes<'a> {
     /// Takes in the next command.
     pub fn take(&mut self, command: &Command, answer: &Answer) {
         match answer {
-            Answer::Error(error) => self.refuse(command, &error.kind.to_string()),
-            Answer::Panic(_) => self.refuse(command, "panic"),
+            Answer::Error(error) => self.refuse(command, error.kind.to_string().into()),
+            Answer::Panic(_) => self.refuse(command, "panic".into()),
             answer => {
                 self.write(command, answer);
                 self.look(command, answer);
@@ -81,18 +85,18 @@ impl<'a> Lanes<'a> {
         use Command as C;
         match (command, answer) {
             (C::Update { key, lease, value, .. }, Answer::Done | Answer::Granted { .. }) => {
-                self.put(Name::key(&key.0), quote_value(&value.0), lease.clone());
+                self.put(Name::key(&key.0), brief(&value.0), lease.clone());
                 self.grant(Name::key(&key.0), answer);
             }
             (C::Create { key, value }, Answer::Done) => {
-                self.put(Name::key(&key.0), quote_value(&value.0), None);
+                self.put(Name::key(&key.0), brief(&value.0), None);
             }
             (C::Mkdir { directory }, Answer::Done) => {
                 self.put(Name::key(&directory.0), "directory".into(), None);
             }
             (C::Fill { key, count, lease, .. }, Answer::Done | Answer::Granted { .. }) => {
                 let (name, words) = match count {
-                    Some(count) => (Name::Fill(key.0.clone()), format!("{count} writes")),
+                    Some(count) => (Name::Fill(key.0.clone()), format!("{count} writes").into()),
                     None => (Name::key(&key.0), "fill".into()),
                 };
                 self.put(name.clone(), words, lease.clone());
@@ -108,7 +112,7 @@ impl<'a> Lanes<'a> {
             (C::Revoke { lease }, Answer::Done) => self.revoke(lease),
             (C::Txn { words }, Answer::Txn(succeeded, _)) => self.txn(words, *succeeded),
             (C::Race { kind, key, .. }, _) => {
-                let words = format!("race {kind}");
+                let words = format!("race {kind}").into();
                 self.put(Name::Fill(key.0.clone()), words, None);
                 self.end(&Name::Fill(key.0.clone()), self.index as Place + 1.0, Ending::Ordered);
             }
@@ -121,11 +125,14 @@ impl<'a> Lanes<'a> {
         use Command as C;
         match (command, answer) {
             (C::Read { key, at: None }, Answer::Value(value)) => {
-                let words = value.as_deref().map(quote_value);
+                let words = value.as_deref().map(brief);
                 self.see(&key.0, words);
             }
             (C::Metadata { key, .. }, Answer::Metadata(_, found)) => {
-                self.see(&key.0, found.as_ref().map(|found| format!("version {}", found.version)));
+                self.see(
+                    &key.0,
+                    found.as_ref().map(|found| format!("version {}", found.version).into()),
+                );
             }
             (C::List { prefix, at: None, limit: None, .. }, Answer::Keys(keys)) => {
                 self.list(&prefix.0, keys);
@@ -190,7 +197,13 @@ impl<'a> Lanes<'a> {
         self.lanes.last_mut()
     }
 
-    fn mark(&mut self, name: &Name, at: Place, kind: MarkKind, words: impl Into<String>) {
+    fn mark(
+        &mut self,
+        name: &Name,
+        at: Place,
+        kind: MarkKind,
+        words: impl Into<Cow<'static, str>>,
+    ) {
         let words = words.into();
         let Some(lane) = self.lane(name) else { return };
         if lane.marks.len() < MARKS {
@@ -219,7 +232,7 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    fn put(&mut self, name: Name, words: String, lease: Option<String>) {
+    fn put(&mut self, name: Name, words: Cow<'static, str>, lease: Option<String>) {
         let at = self.index as Place;
         self.begin(name.clone());
         self.mark(&name, at, MarkKind::Written, words);
@@ -262,10 +275,10 @@ impl<'a> Lanes<'a> {
         for op in if succeeded { script.then } else { script.otherwise } {
             match op {
                 OpScript::Put(key, value, lease) => {
-                    self.put(Name::Key(key.0), quote_value(&value.0), lease);
+                    self.put(Name::Key(key.0), brief(&value.0), lease);
                 }
                 OpScript::Fill(key, count) => {
-                    self.put(Name::Fill(key.0), format!("{count} writes"), None);
+                    self.put(Name::Fill(key.0), format!("{count} writes").into(), None);
                 }
                 OpScript::Delete(key) => self.delete(&key.0),
                 OpScript::DeletePrefix(prefix) => {
@@ -288,7 +301,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Notes that a key was looked at: `words` are what was found, `None` that it is not there.
-    fn see(&mut self, key: &[u8], words: Option<String>) {
+    fn see(&mut self, key: &[u8], words: Option<Cow<'static, str>>) {
         let (name, at) = (Name::key(key), self.middle());
         match words {
             Some(words) => {
@@ -369,7 +382,7 @@ impl<'a> Lanes<'a> {
             let at = self.index as Place + (number as Place + 1.0) / parts;
             let (kind, words) = match event {
                 WatchEvent::Put { key, value, .. } => {
-                    (MarkKind::Put, format!("put {} {}", quote(key), quote_value(value)))
+                    (MarkKind::Put, format!("put {} {}", quote(key), brief(value)))
                 }
                 WatchEvent::Delete { key, .. } => {
                     (MarkKind::Delete, format!("delete {}", quote(key)))
@@ -383,7 +396,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Notes on the lane of what a command was about that it was answered by an error.
-    fn refuse(&mut self, command: &Command, error: &str) {
+    fn refuse(&mut self, command: &Command, error: Cow<'static, str>) {
         use Command as C;
         let name = match command {
             C::Update { key, .. } | C::Create { key, .. } | C::Delete { key } => Name::key(&key.0),
@@ -399,6 +412,14 @@ impl<'a> Lanes<'a> {
             _ => return,
         };
         self.mark(&name, self.middle(), MarkKind::Refused, error);
+    }
+}
+
+/// A value as a script would write it, or how long it is.
+fn brief(value: &[u8]) -> Cow<'static, str> {
+    match value.len() {
+        ..=SHOWN_WHOLE => quote(value).into(),
+        length => format!("({length} bytes)").into(),
     }
 }
 

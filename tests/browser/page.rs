@@ -48,19 +48,22 @@ pub async fn renders(tab: &Tab) {
     assert_eq!(tab.ask(SHOWN).await, 8);
     assert_eq!(tab.ask("document.title.startsWith('kvspec: 1 failed')").await, true);
     // What wants to be looked at is open, and its timeline is drawn.
-    let sizes = "[...document.querySelectorAll('#b0-core-fail .tl rect.l')].map(one => one.getBoundingClientRect().width > 20)";
+    let sizes = "[...document.querySelectorAll('[id=\"b0-core/fail\"] .tl rect.l')].map(one => one.getBoundingClientRect().width > 20)";
     assert_eq!(tab.ask(sizes).await, serde_json::json!([true]));
     assert_eq!(
-        tab.ask("document.querySelector('#b0-core-fail del').checkVisibility()").await,
+        tab.ask("document.querySelector('[id=\"b0-core/fail\"] del').checkVisibility()").await,
         true
     );
     assert_eq!(
-        tab.ask("document.querySelector('#b0-core-pass .body').checkVisibility()").await,
+        tab.ask("document.querySelector('[id=\"b0-core/pass\"] .body').checkVisibility()").await,
         false
     );
-    tab.click("#b0-core-pass summary").await;
-    assert_eq!(tab.ask("document.querySelectorAll('#b0-core-pass use').length > 3").await, true);
-    let marks = "[...document.querySelectorAll('#b0-core-pass .tl use')].every(one => one.getBoundingClientRect().width > 4)";
+    tab.click("[id='b0-core/pass'] summary").await;
+    assert_eq!(
+        tab.ask("document.querySelectorAll('[id=\"b0-core/pass\"] use').length > 3").await,
+        true
+    );
+    let marks = "[...document.querySelectorAll('[id=\"b0-core/pass\"] .tl use')].every(one => one.getBoundingClientRect().width > 4)";
     assert_eq!(tab.ask(marks).await, true);
 }
 
@@ -102,7 +105,7 @@ pub async fn cells(tab: &Tab) {
     tab.go(&url).await;
     tab.click("#grid a[data-b='0'][data-g='W']").await;
     assert_eq!(tab.ask(SHOWN).await, 1);
-    assert_eq!(tab.ask("document.getElementById('b0-core-pass').checkVisibility()").await, true);
+    assert_eq!(tab.ask("document.getElementById('b0-core/pass').checkVisibility()").await, true);
     tab.click("#grid a[data-b='1'][data-g='']").await;
     assert_eq!(tab.ask(SHOWN).await, 4);
 }
@@ -113,17 +116,17 @@ pub async fn reads_without_scripts(tab: &Tab) {
     tab.go(&url).await;
     assert_eq!(tab.texts("#filters").await, [""]);
     assert_eq!(tab.texts(".c > summary .v").await.len(), 8);
-    assert_eq!(tab.texts("#b0-core-fail del").await, ["read k: w"]);
+    assert_eq!(tab.texts("[id='b0-core/fail'] del").await, ["read k: w"]);
     // The browser itself opens and closes what is folded.
-    assert_eq!(tab.texts("#b0-core-pass .cl b").await, ["", ""]);
-    tab.click("#b0-core-pass summary").await;
-    assert_eq!(tab.texts("#b0-core-pass .cl b").await, ["K1", "W3"]);
+    assert_eq!(tab.texts("[id='b0-core/pass'] .cl b").await, ["", ""]);
+    tab.click("[id='b0-core/pass'] summary").await;
+    assert_eq!(tab.texts("[id='b0-core/pass'] .cl b").await, ["K1", "W3"]);
 }
 
 pub async fn opens_by_address(tab: &Tab) {
     let (_folder, url) = sampled();
-    tab.go(&format!("{url}#b0-core-pass")).await;
-    tab.until("document.getElementById('b0-core-pass').open").await;
+    tab.go(&format!("{url}#b0-core/pass")).await;
+    tab.until("document.getElementById('b0-core/pass').open").await;
 }
 
 pub async fn does_no_harm(tab: &Tab) {

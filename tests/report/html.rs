@@ -63,19 +63,20 @@ fn every_case_has_its_law_clauses_and_verdict() {
     let cases = all(&document, "details.c");
     assert_eq!(cases.len(), 8);
     let verdict = |id: &str| {
-        let found = all(&document, &format!("#{id} > summary > .v"));
+        let found = all(&document, &format!("[id='{id}'] > summary > .v"));
         text(*found.first().unwrap_or_else(|| panic!("no {id}")))
     };
-    assert_eq!(verdict("b0-core-pass"), "passed");
-    assert_eq!(verdict("b0-core-fail"), "failed");
-    assert_eq!(verdict("b0-core-known"), "known");
-    assert_eq!(verdict("b0-directory-skip"), "skipped");
-    assert_eq!(verdict("b1-core-pass"), "errored");
-    let law = all(&document, "#b0-core-pass .law")[0];
+    assert_eq!(verdict("b0-core/pass"), "passed");
+    assert_eq!(verdict("b0-core/fail"), "failed");
+    assert_eq!(verdict("b0-core/known"), "known");
+    assert_eq!(verdict("b0-directory/skip"), "skipped");
+    assert_eq!(verdict("b1-core/pass"), "errored");
+    let law = all(&document, "[id='b0-core/pass'] .law")[0];
     assert_eq!(text(law), "A <script> & a ]]> are keys like any other.");
-    let clauses: Vec<_> = all(&document, "#b0-core-pass .cl li b").into_iter().map(text).collect();
+    let clauses: Vec<_> =
+        all(&document, "[id='b0-core/pass'] .cl li b").into_iter().map(text).collect();
     assert_eq!(clauses, ["K1", "W3"]);
-    assert!(text(all(&document, "#b0-core-known .why")[0]).contains("<b>never</b> did"));
+    assert!(text(all(&document, "[id='b0-core/known'] .why")[0]).contains("<b>never</b> did"));
 }
 
 #[test]
@@ -83,10 +84,13 @@ fn the_difference_is_marked() {
     let document = parsed(&page(|report| run(report)));
     let marked =
         |selector: &str| all(&document, selector).into_iter().map(text).collect::<Vec<_>>();
-    assert_eq!(marked("#b0-core-fail del"), ["read k: w"]);
-    assert_eq!(marked("#b0-core-fail ins"), ["read k: v"]);
-    assert_eq!(marked("#b0-core-fail .b.bad").len(), 1);
-    assert_eq!(marked("#b0-core-pass del, #b0-core-pass ins, #b0-core-pass .bad").len(), 0);
+    assert_eq!(marked("[id='b0-core/fail'] del"), ["read k: w"]);
+    assert_eq!(marked("[id='b0-core/fail'] ins"), ["read k: v"]);
+    assert_eq!(marked("[id='b0-core/fail'] .b.bad").len(), 1);
+    assert_eq!(
+        marked("[id='b0-core/pass'] del, [id='b0-core/pass'] ins, [id='b0-core/pass'] .bad").len(),
+        0
+    );
 }
 
 #[test]
@@ -109,9 +113,10 @@ fn the_grid_counts_every_group() {
 #[test]
 fn a_timeline_has_a_lane_for_every_key_and_watch() {
     let document = parsed(&page(|report| run(report)));
-    let lanes: Vec<_> = all(&document, "#b0-core-pass .tl text.n").into_iter().map(text).collect();
+    let lanes: Vec<_> =
+        all(&document, "[id='b0-core/pass'] .tl text.n").into_iter().map(text).collect();
     assert_eq!(lanes, [r#""<script>""#, r#""\xfe""#, "watch w"]);
-    let marks = all(&document, "#b0-core-pass .tl use[href='#mp'] title");
+    let marks = all(&document, "[id='b0-core/pass'] .tl use[href='#mp'] title");
     let marks: Vec<_> = marks.into_iter().map(text).collect();
     assert_eq!(marks, [r#"put "<script>" "\xff\x00]]>""#, r#"put "\xfe" "\x1b[31m""#]);
 }

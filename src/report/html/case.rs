@@ -1,6 +1,8 @@
 //! One case on the page: its law and clauses, its timeline, and its script beside what was observed.
 
-use maud::{Markup, PreEscaped, html};
+use std::io::{self, Write};
+
+use maud::{Markup, html};
 
 use super::beside::beside;
 use super::svg;
@@ -18,6 +20,9 @@ use crate::verdict::{Mismatch, Verdict, observed_text};
 pub(super) const WORDS: [&str; 7] =
     ["failed", "errored", "unclear", "unfinished", "known", "passed", "skipped"];
 
+/// How many of them, from the first, want to be looked at.
+const WANTING: usize = 4;
+
 /// One case as the page holds it.
 pub(super) struct Part {
     /// The place of its word among [`WORDS`].
@@ -26,7 +31,7 @@ pub(super) struct Part {
     pub name: String,
     backend: usize,
     groups: String,
-    body: String,
+    body: Box<str>,
 }
 
 impl Part {
@@ -37,22 +42,30 @@ impl Part {
             scenario.clauses.iter().filter_map(|id| Some(clause(id)?.group())).collect();
         groups.dedup();
         let rank = WORDS.iter().position(|one| *one == word(outcome)).unwrap_or_default();
-        let body = body(outcome, rerun).into_string();
+        // What a string has room for beyond its end would add up.
+        let body = body(outcome, rerun).into_string().into();
         Self { rank, name: scenario.name.clone(), backend, groups: groups.join(" "), body }
     }
 
     /// The name by which the page refers to it.
     pub fn id(&self) -> String {
-        format!("b{}-{}", self.backend, self.name.replace(|c: char| !c.is_alphanumeric(), "-"))
+        let is_odd = |c: char| !(c.is_alphanumeric() || "/-_.".contains(c));
+        format!("b{}-{}", self.backend, self.name.replace(is_odd, "_"))
     }
 
-    /// The part as HTML.
-    pub fn html(&self, is_open: bool) -> Markup {
-        html! {
-            details.c.(WORDS[self.rank]) #(self.id()) open[is_open] data-r=(self.rank) data-b=(self.backend) data-g=(self.groups) {
-                (PreEscaped(&self.body))
-            }
-        }
+    /// Whether it wants to be looked at.
+    pub fn is_wanting(&self) -> bool {
+        self.rank < WANTING
+    }
+
+    /// Writes the part as HTML.
+    pub fn write(&self, out: &mut dyn Write, is_open: bool) -> io::Result<()> {
+        let (word, id, open) = (WORDS[self.rank], self.id(), if is_open { " open" } else { "" });
+        let Self { rank, backend, groups, body, .. } = self;
+        let place = format!("data-r={rank} data-b={backend} data-g=\"{groups}\"");
+        write!(out, "<details class=\"c {word}\" id=\"{id}\"{open} {place}>")?;
+        out.write_all(body.as_bytes())?;
+        out.write_all(b"</details>")
     }
 }
 

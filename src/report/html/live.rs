@@ -138,9 +138,11 @@ async fn only_here(request: Request, next: Next) -> Response {
     }
 }
 
-async fn whole(State(shared): State<Arc<Shared>>) -> Html<String> {
+async fn whole(State(shared): State<Arc<Shared>>) -> Html<Vec<u8>> {
     let page = shared.page();
-    Html(page.html(Some(page.done())))
+    let mut html = Vec::new();
+    page.write(&mut html, Some(page.done())).expect("memory takes all");
+    Html(html)
 }
 
 #[derive(serde::Deserialize)]
@@ -193,9 +195,12 @@ impl Teller {
     fn news(&mut self) -> Vec<Event> {
         let page = self.shared.page();
         let mut events = Vec::new();
-        for (section, heading, html) in page.since(self.told).take(BATCH) {
+        for (section, heading, part) in page.since(self.told).take(BATCH) {
             self.told += 1;
-            let part = json!({ "section": section, "heading": heading.0, "html": html.0 });
+            let mut html = Vec::new();
+            part.write(&mut html, false).expect("memory takes all");
+            let html = String::from_utf8_lossy(&html);
+            let part = json!({ "section": section, "heading": heading.0, "html": html });
             let event = Event::default().event("part").id(self.told.to_string());
             events.push(event.data(part.to_string()));
         }

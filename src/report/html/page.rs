@@ -1,6 +1,6 @@
 //! The whole page: what was run, the verdicts as a grid, and every case below.
 
-use std::fmt::Write as _;
+use std::io::{self, Write};
 use std::time::SystemTime;
 
 use base64::Engine;
@@ -95,18 +95,21 @@ impl Page {
         self.targets.iter().map(|target| target.parts.len()).sum()
     }
 
-    /// The page as HTML; where it is `live`, it asks for what comes after so many cases.
-    pub fn html(&self, live: Option<usize>) -> String {
-        let mut page = String::with_capacity(self.size());
+    /// Writes the page as HTML; where it is `live`, it asks for what comes after so many cases.
+    pub fn write(&self, out: &mut dyn Write, live: Option<usize>) -> io::Result<()> {
         let head = html! {
-            meta charset="utf-8";
-            meta name="viewport" content="width=device-width, initial-scale=1";
-            meta name="color-scheme" content="light dark";
-            meta http-equiv="Content-Security-Policy" content=(policy());
-            // Without one a browser would ask for a file of its own accord.
-            link rel="icon" href="data:,";
-            title { "kvspec: " (self.headline()) }
-            style { (PreEscaped(STYLE)) }
+            (DOCTYPE)
+            (PreEscaped("<html lang=en>"))
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(policy());
+                // Without one a browser would ask for a file of its own accord.
+                link rel="icon" href="data:,";
+                title { "kvspec: " (self.headline()) }
+                style { (PreEscaped(STYLE)) }
+            }
         };
         let top = html! {
             (svg::symbols())
@@ -115,19 +118,11 @@ impl Page {
             (filters(&self.targets))
             details.how { summary { "How to read a timeline" } (svg::legend()) (how()) }
         };
-        let start = DOCTYPE.into_string();
-        write!(page, "{start}<html lang=en><head>{}</head>", head.0).expect("a string takes all");
         let live = live.map(|done| format!(" data-live={done}")).unwrap_or_default();
-        write!(page, "<body{live}>{}<main>", top.0).expect("a string takes all");
-        self.sections(&mut page);
-        page.push_str("</main>");
-        page.push_str(&html! { script { (PreEscaped(CODE)) } }.0);
-        page.push_str("</body></html>\n");
-        page
-    }
-
-    fn size(&self) -> usize {
-        self.targets.iter().map(|target| target.parts.len() * 6_000).sum::<usize>() + (1 << 16)
+        write!(out, "{}<body{live}>{}<main>", head.0, top.0)?;
+        self.sections(out)?;
+        let code = html! { script { (PreEscaped(CODE)) } };
+        writeln!(out, "</main>{}</body></html>", code.0)
     }
 
     /// What the run amounts to, in a few words.
@@ -197,29 +192,29 @@ impl Page {
         }
     }
 
-    fn sections(&self, page: &mut String) {
-        let wanting = |part: &&Part| part.rank < 4;
+    fn sections(&self, out: &mut dyn Write) -> io::Result<()> {
+        let wanting = |part: &&Part| part.is_wanting();
         let wanting = self.targets.iter().flat_map(|target| &target.parts).filter(wanting).count();
         for (index, target) in self.targets.iter().enumerate() {
-            page.push_str(&format!("<section id=b{index} data-b={index}>"));
-            page.push_str(&heading(target).0);
+            write!(out, "<section id=b{index} data-b={index}>{}", heading(target).0)?;
             let mut parts: Vec<_> = target.parts.iter().collect();
             parts.sort_by(|a, b| (a.rank, &a.name).cmp(&(b.rank, &b.name)));
             for part in parts {
-                page.push_str(&part.html(part.rank < 4 && wanting <= OPEN).0);
+                part.write(out, part.is_wanting() && wanting <= OPEN)?;
             }
-            page.push_str("</section>");
+            write!(out, "</section>")?;
         }
+        Ok(())
     }
 
     /// The cases that ended after the first `done`, in that order: each with the place and the heading of its section.
     #[cfg(feature = "cli")]
-    pub fn since(&self, done: usize) -> impl Iterator<Item = (usize, Markup, Markup)> {
+    pub fn since(&self, done: usize) -> impl Iterator<Item = (usize, Markup, &Part)> {
         let parts =
             self.targets.iter().enumerate().flat_map(|(index, target)| {
                 target.parts.iter().map(move |part| (index, target, part))
             });
-        parts.skip(done).map(|(index, target, part)| (index, heading(target), part.html(false)))
+        parts.skip(done).map(|(index, target, part)| (index, heading(target), part))
     }
 }
 
