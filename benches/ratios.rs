@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io::BufWriter;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use etcd_client::{GetOptions, KvClient};
@@ -29,7 +30,7 @@ const ROUNDS: usize = 21;
 /// How many times a script writes, reads and lists.
 const TURNS: usize = 100;
 /// How many times a run of 10,000 cases is measured with each set of reports.
-const RUNS: usize = 5;
+const RUNS: usize = 9;
 
 fn main() {
     overhead();
@@ -119,42 +120,56 @@ fn memory() {
     );
 }
 
-/// The time of 10,000 cases on the memory store with every report, over that without any; then with each alone.
+/// The time of 10,000 cases on the memory store with reports, over that without any: medians of ratios, for each is
+/// measured right after a run without.
 fn reports() {
-    let file = |name: &str| {
-        let file = tempfile::tempfile().unwrap_or_else(|error| panic!("{name}: {error}"));
-        BufWriter::with_capacity(1 << 16, file)
+    let file = || BufWriter::with_capacity(1 << 16, tempfile::tempfile().expect("a file"));
+    let html = || -> Box<dyn Reporter> { Box::new(Html::new(file(), "kvspec run")) };
+    let machines = || -> Vec<Box<dyn Reporter>> {
+        vec![
+            Box::new(Json::new(file())),
+            Box::new(Junit::new(file(), "kvspec run")),
+            Box::new(Badge::new(file())),
+            Box::new(Github::new(file(), Some(file()), "kvspec run")),
+        ]
     };
-    let make: [(&str, &dyn Fn() -> Box<dyn Reporter>); 5] = [
-        ("json", &|| Box::new(Json::new(file("json")))),
-        ("junit", &|| Box::new(Junit::new(file("junit"), "kvspec run"))),
-        ("html", &|| Box::new(Html::new(file("html"), "kvspec run"))),
-        ("badge", &|| Box::new(Badge::new(file("badge")))),
-        ("github", &|| Box::new(Github::new(file("github"), Some(file("summary")), "kvspec run"))),
-    ];
-    let all = || make.iter().map(|(_, make)| make()).collect::<Vec<_>>();
-    let (mut bare, mut told) = (Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        bare.push(reported(&mut []));
-        told.push(reported(&mut all()));
+    let scenarios = many();
+    let (mut machine, mut page, mut all) = (Vec::new(), Vec::new(), Vec::new());
+    // The first round warms up, and does not count.
+    for round in 0..=RUNS {
+        let measure = |ratios: &mut Vec<f64>, mut reports: Vec<Box<dyn Reporter>>| {
+            let bare = reported(&scenarios, &mut []);
+            let told = reported(&scenarios, &mut reports);
+            if round > 0 {
+                ratios.push(ratio(told, bare));
+            }
+        };
+        measure(&mut machine, machines());
+        measure(&mut page, vec![html()]);
+        measure(&mut all, machines().into_iter().chain([html()]).collect());
     }
-    let (bare, told) = (median(bare), median(told));
     println!(
-        "reports: {:.3}x (10,000 cases in {told:.2?} with reports, {bare:.2?} without)",
-        ratio(told, bare)
+        "reports: {:.3}x with all, {:.3}x with those for machines, {:.3}x with the page (medians of {RUNS} pairs of runs of {} cases)",
+        middle(all),
+        middle(machine),
+        middle(page),
+        scenarios.len()
     );
-    for (name, make) in make {
-        let alone = median((0..RUNS).map(|_| reported(&mut [make()])).collect());
-        println!("  {name}: {:.3}x", ratio(alone, bare));
-    }
 }
 
-/// Runs the suite on the memory store again and again, as 10,000 cases of one run; gives the time with these reports.
-fn reported(reports: &mut [Box<dyn Reporter>]) -> Duration {
-    let scenarios = scenario::embedded().expect("the suite is well-formed");
-    let scenarios = Filter::default().choose(scenarios).expect("the suite is not empty");
-    let targets = (0..10_000_usize.div_ceil(scenarios.len())).map(|_| memory_target()).collect();
-    let mut plan = Plan::new(targets, &scenarios);
+/// The suite again and again, as 10,000 scenarios of different names.
+fn many() -> Vec<Arc<Scenario>> {
+    let suite = scenario::embedded().expect("the suite is well-formed");
+    let copies = (0..).flat_map(|copy| suite.iter().map(move |one| (copy, one)));
+    let renamed = copies.map(|(copy, one)| {
+        Arc::new(Scenario { name: format!("{copy}/{}", one.name), ..one.clone() })
+    });
+    renamed.take(10_000).collect()
+}
+
+/// Runs these scenarios on the memory store; gives the time with these reports.
+fn reported(scenarios: &[Arc<Scenario>], reports: &mut [Box<dyn Reporter>]) -> Duration {
+    let mut plan = Plan::new(vec![memory_target()], scenarios);
     plan.open();
     let started = Instant::now();
     let summary = suite::run(&plan, &Settings::default(), None, &mut |event| {
@@ -209,6 +224,12 @@ fn run(target: Target) -> (Duration, usize, Option<(String, Duration)>) {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times[times.len() / 2]
+}
+
+/// The median.
+fn middle(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
 }
 
 fn ratio(one: Duration, other: Duration) -> f64 {

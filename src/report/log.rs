@@ -19,20 +19,18 @@ pub fn log(transcript: &Transcript) -> Vec<String> {
     lines
 }
 
-/// Tells one command of a transcript, one string a line.
-pub(super) fn entry(entry: &Entry) -> Vec<String> {
-    let mut lines = Vec::new();
-    Log::new(&mut |line| lines.push(line.into())).entry(entry);
-    lines
-}
-
 /// Tells a transcript, line by line.
 pub fn each_line(transcript: &Transcript, told: &mut dyn FnMut(&str)) {
-    let mut log = Log::new(told);
-    transcript.entries.iter().for_each(|entry| log.entry(entry));
+    each_command(transcript, &mut |_, line| told(line));
     if let Some(end) = end(&transcript.end) {
         told(&end);
     }
+}
+
+/// Tells the commands of a transcript line by line, each with its place.
+pub(super) fn each_command(transcript: &Transcript, told: &mut dyn FnMut(usize, &str)) {
+    let mut log = Log::new(told);
+    transcript.entries.iter().for_each(|entry| log.entry(entry));
 }
 
 /// A log on its way: one line after the other is made in the same place.
@@ -41,12 +39,14 @@ struct Log<'a> {
     /// When the last command began and how long it took, and how that reads: in virtual time the next one is the same.
     times: Option<(Duration, Duration)>,
     head: String,
-    told: &'a mut dyn FnMut(&str),
+    /// The place of the command that is being told.
+    index: usize,
+    told: &'a mut dyn FnMut(usize, &str),
 }
 
 impl<'a> Log<'a> {
-    fn new(told: &'a mut dyn FnMut(&str)) -> Self {
-        Self { line: String::new(), times: None, head: String::new(), told }
+    fn new(told: &'a mut dyn FnMut(usize, &str)) -> Self {
+        Self { line: String::new(), times: None, head: String::new(), index: 0, told }
     }
 
     fn entry(&mut self, entry: &Entry) {
@@ -64,6 +64,7 @@ impl<'a> Log<'a> {
             }),
         }
         self.tell();
+        self.index += 1;
     }
 
     fn head(&mut self, at: Duration, took: Duration) {
@@ -87,7 +88,7 @@ impl<'a> Log<'a> {
             self.line.truncate(end);
             self.line.push('…');
         }
-        (self.told)(&self.line);
+        (self.told)(self.index, &self.line);
         self.line.clear();
     }
 }

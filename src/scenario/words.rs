@@ -212,10 +212,14 @@ pub fn distance(mark: &str, from: i64, revision: i64) -> String {
 
 /// Writes a measured time for people.
 pub fn seconds(span: Duration) -> String {
-    match span.as_secs_f64() {
-        _ if span.subsec_nanos() == 0 => format!("{}s", span.as_secs()),
-        small if small < 1.0 => format!("{:.0}ms", small * 1000.0),
-        other => format!("{other:.2}s"),
+    let (whole, nanos) = (span.as_secs(), span.subsec_nanos());
+    match (whole, nanos) {
+        (_, 0) => format!("{whole}s"),
+        (0, _) => format!("{}ms", (nanos + 500_000) / 1_000_000),
+        _ => {
+            let hundredths = (nanos + 5_000_000) / 10_000_000;
+            format!("{}.{:02}s", whole + u64::from(hundredths / 100), hundredths % 100)
+        }
     }
 }
 
@@ -224,6 +228,17 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case::nothing(0, "0s")]
+    #[case::less_than_shown(400_000, "0ms")]
+    #[case::milliseconds(1_500_000, "2ms")]
+    #[case::whole(3_000_000_000, "3s")]
+    #[case::hundredths(1_234_000_000, "1.23s")]
+    #[case::rounded_up(1_999_000_000, "2.00s")]
+    fn times_read_well(#[case] nanos: u64, #[case] words: &str) {
+        assert_eq!(seconds(Duration::from_nanos(nanos)), words);
+    }
 
     #[rstest]
     fn padding_changes_no_hash(

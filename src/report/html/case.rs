@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use maud::{Markup, html};
+use maud::{Markup, Render, html};
 
 use super::beside::beside;
 use super::svg;
@@ -195,11 +195,20 @@ fn differences(script: &str, observed: &str) -> Markup {
 
 fn observations(transcript: &Transcript) -> Markup {
     html! {
-        ol.o {
-            @for entry in &transcript.entries {
-                li { (Lines(log::entry(entry).iter().map(String::as_str))) }
-            }
-        }
+        ol.o { (Observations(transcript)) }
         @if let Some(end) = log::end(&transcript.end) { p.why { (Text(&end)) } }
+    }
+}
+
+/// An item a command, which may have several lines.
+struct Observations<'a>(&'a Transcript);
+
+impl Render for Observations<'_> {
+    fn render_to(&self, page: &mut String) {
+        let mut last = None;
+        log::each_command(self.0, &mut |index, line| {
+            page.push_str(if last.replace(index) == Some(index) { "\n" } else { "<li>" });
+            Text(line).render_to(page);
+        });
     }
 }

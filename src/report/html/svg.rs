@@ -1,6 +1,5 @@
 //! Draws a timeline: commands on top, a lane for everything that lived, and the time below.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use maud::{Markup, Render, html};
@@ -30,14 +29,17 @@ struct X(f64);
 
 impl Render for X {
     fn render_to(&self, page: &mut String) {
-        let hundredths = (self.0 * 10_000.0).round() as u32;
-        let (whole, part) = (hundredths / 100, hundredths % 100);
-        let written = match part {
-            0 => write!(page, "{whole}%"),
-            part if part % 10 == 0 => write!(page, "{whole}.{}%", part / 10),
-            part => write!(page, "{whole}.{part:02}%"),
-        };
-        written.expect("a string takes all");
+        let hundredths = (self.0 * 10_000.0 + 0.5) as u32;
+        let (whole, tenth, hundredth) = (hundredths / 100, hundredths / 10 % 10, hundredths % 10);
+        whole.render_to(page);
+        if tenth + hundredth > 0 {
+            page.push('.');
+            tenth.render_to(page);
+        }
+        if hundredth > 0 {
+            hundredth.render_to(page);
+        }
+        page.push('%');
     }
 }
 
