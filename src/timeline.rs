@@ -316,6 +316,25 @@ mod tests {
     }
 
     #[test]
+    fn what_was_filled_goes_with_its_lease_or_is_found_gone() {
+        let script =
+            "lease a ttl=2s\nfill k count=2 lease=a\nfill l count=2\nrevoke a\nlist \"\"\n";
+        let seen = [granted(2 * SECOND), Answer::Done, Answer::Done, Answer::Done];
+        let seen = seen.into_iter().chain([Answer::Keys(Vec::new())]).map(|one| (NOW, one));
+        let timeline = timeline(script, &seen.collect::<Vec<_>>());
+        let ends: Vec<_> =
+            timeline.lanes.iter().map(|lane| (lane.name.as_str(), lane.lives[0].end)).collect();
+        assert_eq!(
+            ends,
+            [
+                ("fill k", Some((4.0, Ending::Ordered))),
+                ("fill l", Some((4.5, Ending::Gone))),
+                ("lease a", Some((4.0, Ending::Ordered))),
+            ]
+        );
+    }
+
+    #[test]
     fn a_watch_has_its_events_and_its_end() {
         let events = vec![WatchEvent::put("k", "v"), WatchEvent::delete("k")];
         let error = Some(StoreError::new(ErrorKind::Canceled, "no more"));

@@ -20,8 +20,8 @@ pub(super) struct Lanes<'a> {
     index: usize,
     lanes: Vec<Lane>,
     places: HashMap<Name, usize>,
-    /// The lease that each key hangs on.
-    tied: HashMap<Vec<u8>, String>,
+    /// The lease that each key, or the keys of a fill, hang on.
+    tied: HashMap<Name, String>,
     /// What no lane is left for.
     left_out: HashSet<Name>,
 }
@@ -44,7 +44,7 @@ impl Name {
     fn lane(&self) -> Lane {
         let (kind, name) = match self {
             Self::Key(key) => (LaneKind::Key, quote(key)),
-            Self::Fill(start) => (LaneKind::Key, format!("{}…", quote(start))),
+            Self::Fill(start) => (LaneKind::Key, format!("fill {}", quote(start))),
             Self::Lease(name) => (LaneKind::Lease, format!("lease {name}")),
             Self::Watch(name) => (LaneKind::Watch, format!("watch {name}")),
         };
@@ -239,10 +239,9 @@ impl<'a> Lanes<'a> {
         if let Some(lane) = self.lane(&name) {
             cut(lane, at);
         }
-        let Name::Key(key) = name else { return };
         match lease {
-            Some(lease) => self.tied.insert(key, lease),
-            None => self.tied.remove(&key),
+            Some(lease) => self.tied.insert(name, lease),
+            None => self.tied.remove(&name),
         };
     }
 
@@ -258,16 +257,19 @@ impl<'a> Lanes<'a> {
     }
 
     fn delete(&mut self, key: &[u8]) {
-        self.tied.remove(key);
-        self.end(&Name::key(key), self.index as Place + 1.0, Ending::Ordered);
+        self.take_away(&Name::key(key));
+    }
+
+    fn take_away(&mut self, name: &Name) {
+        self.tied.remove(name);
+        self.end(name, self.index as Place + 1.0, Ending::Ordered);
     }
 
     fn revoke(&mut self, lease: &str) {
-        let tied: Vec<_> = self.tied.extract_if(|_, name| name == lease).collect();
-        for (key, _) in tied {
-            self.delete(&key);
-        }
-        self.end(&Name::Lease(lease.into()), self.index as Place + 1.0, Ending::Ordered);
+        let tied = self.tied.iter().filter(|(_, name)| *name == lease);
+        let tied: Vec<_> = tied.map(|(name, _)| name.clone()).collect();
+        tied.iter().for_each(|name| self.take_away(name));
+        self.take_away(&Name::Lease(lease.into()));
     }
 
     fn txn(&mut self, words: &[String], succeeded: bool) {
@@ -292,12 +294,14 @@ impl<'a> Lanes<'a> {
 
     /// The keys with that prefix that have a lane and live.
     fn living(&self, prefix: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-        let lives =
-            |place: usize| self.lanes[place].lives.last().is_some_and(|life| life.end.is_none());
         self.places.iter().filter_map(move |(name, place)| match name {
-            Name::Key(key) if key.starts_with(prefix) && lives(*place) => Some(key.clone()),
+            Name::Key(key) if key.starts_with(prefix) && self.lives(*place) => Some(key.clone()),
             _ => None,
         })
+    }
+
+    fn lives(&self, place: usize) -> bool {
+        self.lanes[place].lives.last().is_some_and(|life| life.end.is_none())
     }
 
     /// Notes that a key was looked at: `words` are what was found, `None` that it is not there.
@@ -318,6 +322,14 @@ impl<'a> Lanes<'a> {
     fn list(&mut self, prefix: &[u8], keys: &[Vec<u8>]) {
         let missed: Vec<_> = self.living(prefix).filter(|key| !keys.contains(key)).collect();
         missed.iter().for_each(|key| self.see(key, None));
+        let is_gone = |name: &&Name| match name {
+            Name::Fill(start) => {
+                start.starts_with(prefix) && !keys.iter().any(|key| key.starts_with(start))
+            }
+            _ => false,
+        };
+        let gone: Vec<_> = self.places.keys().filter(is_gone).cloned().collect();
+        gone.iter().for_each(|name| self.end(name, self.middle(), Ending::Gone));
         let told = |key: &&Vec<u8>| !self.is_filled(key);
         let told: Vec<_> = keys.iter().filter(told).collect();
         told.iter().for_each(|key| self.see(key, Some("listed".into())));
@@ -364,11 +376,7 @@ impl<'a> Lanes<'a> {
 
     /// What has the time to live that something hangs on now: itself, or its lease.
     fn bearer(&self, name: &Name) -> Name {
-        let lease = match name {
-            Name::Key(key) => self.tied.get(key).cloned(),
-            _ => None,
-        };
-        lease.map_or_else(|| name.clone(), Name::Lease)
+        self.tied.get(name).cloned().map_or_else(|| name.clone(), Name::Lease)
     }
 
     fn term(&mut self, name: &Name) -> Option<&mut Term> {

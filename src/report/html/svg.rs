@@ -110,7 +110,7 @@ fn command(index: usize, step: &Step, scale: &Scale, foot: usize, is_wrong: bool
         @if is_wrong || index % 2 == 1 {
             rect.b.bad[is_wrong] x=(x) width=(width) height=(foot) {}
         }
-        @let text = html! { (index + 1) @if width.0 > 0.05 { tspan.w[width.0 < 0.3] dx="6" { (Text(&step.words)) } } };
+        @let text = html! { (index + 1) @if width.0 > 0.05 { tspan.w[width.0 < 0.3].u[width.0 < 0.12] dx="6" { (Text(&step.words)) } } };
         // Words that may be too long are cut off where the command ends.
         @if width.0 > 0.05 && width.0 * NARROW < (LETTER * (step.words.chars().count() + 4)) as f64 {
             svg x=(x) width=(width) height=(HEAD) { text x="2" y="13" { (text) } }
@@ -166,7 +166,7 @@ fn told(lane: &Lane) -> Option<String> {
     if let Some(term) = lane.terms.first() {
         let renewed = lane.terms.len() - 1;
         told.push(format!("ttl {}", seconds(term.granted)));
-        told.extend((renewed > 0).then(|| format!("{renewed} times anew")));
+        told.extend((renewed > 0).then(|| format!("renewed {}", times_over(renewed))));
     }
     if let Some(life) = lane.lives.last().filter(|life| life.end.is_some()) {
         told.push(ending(lane.kind, life).into());
@@ -174,6 +174,10 @@ fn told(lane: &Lane) -> Option<String> {
     let more = lane.left_out;
     told.extend((more > 0).then(|| format!("{more} marks more")));
     (!told.is_empty()).then(|| told.join(", "))
+}
+
+fn times_over(count: usize) -> String {
+    if count == 1 { "once".into() } else { format!("{count} times") }
 }
 
 fn ending(kind: LaneKind, life: &Life) -> &'static str {
