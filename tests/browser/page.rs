@@ -153,7 +153,7 @@ wrong: <img src=x onerror=window.harmed=6>
     assert_eq!(tab.ask("document.querySelectorAll('.c[open]').length").await, 1);
     assert_eq!(tab.ask("'harmed' in window").await, false);
     assert_eq!(tab.ask("document.querySelectorAll('img, main script').length").await, 0);
-    let lanes = "document.querySelectorAll('.tl text.n').length";
+    let lanes = "document.querySelectorAll('.tl > svg > text:not([class])').length";
     assert_eq!(tab.ask(lanes).await, 6);
 }
 

@@ -15,6 +15,8 @@ const LANE: usize = 34;
 const FOOT: usize = 18;
 /// The least width of a command, in pixels.
 const STEP: usize = 15;
+/// The least part of the width that a command has for words.
+const WORDS: f64 = 0.05;
 /// The width of a letter, and the least width of a timeline that has words on it, in pixels.
 const LETTER: usize = 7;
 const NARROW: f64 = 500.0;
@@ -86,16 +88,11 @@ pub(super) fn draw(timeline: &Timeline, wrong: Option<usize>) -> Markup {
     }
     let scale = Scale::of(steps, *tail);
     let foot = HEAD + LANE * lanes.len();
-    let end = steps.len() as Place;
     html! {
         div.tl {
             svg width="100%" height=(foot + FOOT) style={ "min-width:" (STEP * steps.len()) "px" } role="img" aria-label="timeline" {
-                @for (index, step) in steps.iter().enumerate() {
-                    (command(index, step, &scale, foot, wrong == Some(step.line)))
-                }
-                @for (index, one) in lanes.iter().enumerate() {
-                    (lane(one, HEAD + LANE * index, &scale, end))
-                }
+                (commands(steps, &scale, foot, wrong))
+                (draw_lanes(lanes, &scale, steps.len() as Place))
                 (ticks(steps, *tail, &scale, foot))
             }
         }
@@ -103,39 +100,49 @@ pub(super) fn draw(timeline: &Timeline, wrong: Option<usize>) -> Markup {
     }
 }
 
-fn command(index: usize, step: &Step, scale: &Scale, foot: usize, is_wrong: bool) -> Markup {
-    let from = index as Place;
-    let (x, width) = (scale.x(from), scale.width(from, from + 1.0));
+/// The commands by number, and in words where there is room; words that may be too long are cut off where they end.
+fn commands(steps: &[Step], scale: &Scale, foot: usize, wrong: Option<usize>) -> Markup {
+    let placed = steps.iter().enumerate().map(|(index, step)| {
+        let from = index as Place;
+        (index, step, scale.x(from), scale.width(from, from + 1.0))
+    });
+    let is_long =
+        |step: &Step, width: X| width.0 * NARROW < (LETTER * (step.words.len() + 4)) as f64;
     html! {
-        @if is_wrong || index % 2 == 1 {
-            rect.b.bad[is_wrong] x=(x) width=(width) height=(foot) {}
-        }
-        @let text = html! { (index + 1) @if width.0 > 0.05 { tspan.w[width.0 < 0.3].u[width.0 < 0.12] dx="6" { (Text(&step.words)) } } };
-        // Words that may be too long are cut off where the command ends.
-        @if width.0 > 0.05 && width.0 * NARROW < (LETTER * (step.words.chars().count() + 4)) as f64 {
-            svg x=(x) width=(width) height=(HEAD) { text x="2" y="13" { (text) } }
-        } @else {
-            text x=(x) dx="2" y="13" { (text) }
+        @for (index, step, x, width) in placed {
+            @let is_wrong = wrong == Some(step.line);
+            @if is_wrong || index % 2 == 1 {
+                rect.b.bad[is_wrong] x=(x) width=(width) height=(foot) {}
+            }
+            @if width.0 < WORDS {
+                text.c x=(x) y="13" { (index + 1) }
+            } @else if is_long(step, width) {
+                svg x=(x) width=(width) height=(HEAD) {
+                    text.c y="13" { (index + 1) tspan.w.u[width.0 < 0.12] { " " (Text(&step.words)) } }
+                }
+            } @else {
+                text.c x=(x) y="13" { (index + 1) tspan.w[width.0 < 0.3] { " " (Text(&step.words)) } }
+            }
         }
     }
 }
 
-fn lane(lane: &Lane, top: usize, scale: &Scale, end: Place) -> Markup {
-    let bar = top + 18;
+fn draw_lanes(lanes: &[Lane], scale: &Scale, end: Place) -> Markup {
     html! {
-        text.n x="0" y=(top + 12) {
-            (Text(&lane.name))
-            @if let Some(told) = told(lane) { tspan.m dx="6" { (told) } }
-        }
-        @for term in &lane.terms { (bracket(term, bar, scale, end)) }
-        @for life in &lane.lives {
-            @let until = life.end.map_or(end, |(until, _)| until);
-            rect class=(class(lane.kind, life)) x=(scale.x(life.from)) width=(scale.width(life.from, until)) y=(bar) height="8" rx="2" {
-                title { (Text(&lane.name)) ": " (ending(lane.kind, life)) }
+        @for (index, lane) in lanes.iter().enumerate() {
+            @let top = HEAD + LANE * index;
+            @let bar = top + 18;
+            text y=(top + 12) { (Text(&lane.name)) tspan.m { (Told(lane)) } }
+            @for term in &lane.terms { (bracket(term, bar, scale, end)) }
+            @for life in &lane.lives {
+                @let until = life.end.map_or(end, |(until, _)| until);
+                rect class=(class(lane.kind, life)) x=(scale.x(life.from)) width=(scale.width(life.from, until)) y=(bar) height="8" {
+                    @if lane.lives.len() > 1 { title { (Text(&lane.name)) ": " (ending(lane.kind, life)) } }
+                }
             }
-        }
-        @for mark in &lane.marks {
-            use href=(symbol(mark.kind)) x=(scale.x(mark.at)) y=(bar + 4) { title { (Text(&mark.words)) } }
+            @for mark in &lane.marks {
+                use href=(symbol(mark.kind)) x=(scale.x(mark.at)) y=(bar + 4) { title { (Text(&mark.words)) } }
+            }
         }
     }
 }
@@ -161,23 +168,30 @@ fn bracket(term: &Term, bar: usize, scale: &Scale, end: Place) -> Markup {
 }
 
 /// What is said of a lane beside its name.
-fn told(lane: &Lane) -> Option<String> {
-    let mut told: Vec<String> = Vec::new();
-    if let Some(term) = lane.terms.first() {
-        let renewed = lane.terms.len() - 1;
-        told.push(format!("ttl {}", seconds(term.granted)));
-        told.extend((renewed > 0).then(|| format!("renewed {}", times_over(renewed))));
-    }
-    if let Some(life) = lane.lives.last().filter(|life| life.end.is_some()) {
-        told.push(ending(lane.kind, life).into());
-    }
-    let more = lane.left_out;
-    told.extend((more > 0).then(|| format!("{more} marks more")));
-    (!told.is_empty()).then(|| told.join(", "))
-}
+struct Told<'a>(&'a Lane);
 
-fn times_over(count: usize) -> String {
-    if count == 1 { "once".into() } else { format!("{count} times") }
+impl Render for Told<'_> {
+    fn render_to(&self, page: &mut String) {
+        let lane = self.0;
+        let mut tell = |words: &[&str]| {
+            page.push_str("  ");
+            words.iter().for_each(|word| page.push_str(word));
+        };
+        if let Some(term) = lane.terms.first() {
+            tell(&["ttl ", &seconds(term.granted)]);
+        }
+        match lane.terms.len() {
+            0 | 1 => {}
+            2 => tell(&["renewed once"]),
+            terms => tell(&["renewed ", &(terms - 1).to_string(), " times"]),
+        }
+        if let Some(life) = lane.lives.last().filter(|life| life.end.is_some()) {
+            tell(&[ending(lane.kind, life)]);
+        }
+        if lane.left_out > 0 {
+            tell(&[&lane.left_out.to_string(), " marks more"]);
+        }
+    }
 }
 
 fn ending(kind: LaneKind, life: &Life) -> &'static str {
@@ -262,7 +276,7 @@ pub(super) fn legend() -> Markup {
 fn bracket_shape() -> Markup {
     html! {
         rect.lag x="24" y="2" width="10" height="11" {}
-        rect.l x="1" y="5" width="26" height="7" rx="2" {}
+        rect.l x="1" y="5" width="26" height="7" {}
         g.t {
             line x1="1" x2="24" y1="2" y2="2" {}
             line x1="1" x2="1" y1="2" y2="6" {}

@@ -39,7 +39,8 @@ impl<'a, I: IntoIterator<Item = &'a str> + Clone> Render for Lines<I> {
 }
 
 fn plain(text: &str, page: &mut String) {
-    if text.bytes().all(is_plain) {
+    // Looked at without a way out midway, many bytes are looked at at once.
+    if text.bytes().fold(true, |is_so, byte| is_so & is_plain(byte)) {
         return page.push_str(text);
     }
     let mut rest = text;
@@ -54,7 +55,8 @@ fn plain(text: &str, page: &mut String) {
 
 /// Whether a byte is one that every page shows as it is: most text has no other.
 fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'<' | b'>' | b'"')
+    let is_markup = (byte == b'&') | (byte == b'<') | (byte == b'>') | (byte == b'"');
+    (byte >= b' ') & (byte <= b'~') & !is_markup
 }
 
 fn escape(text: &str, page: &mut String) {
