@@ -1,7 +1,7 @@
 //! Fills the lanes of a timeline, command by command.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Ending, LANES, Lane, LaneKind, Life, MARKS, Mark, MarkKind, Place, Step, Term, place};
@@ -15,30 +15,37 @@ use crate::transcript::{Answer, Events, Expiry};
 const SHOWN_WHOLE: usize = 80;
 
 /// The lanes so far, and the command that is being taken in.
+///
+/// There are few lanes, and looking through them all is quicker than finding one by a hash.
 pub(super) struct Lanes<'a> {
     steps: &'a [Step],
     index: usize,
     lanes: Vec<Lane>,
-    places: HashMap<Name, usize>,
+    /// What each lane is of.
+    names: Vec<Name<'a>>,
     /// The lease that each key, or the keys of a fill, hang on.
-    tied: HashMap<Name, String>,
+    tied: Vec<(Name<'a>, Cow<'a, str>)>,
     /// What no lane is left for.
-    left_out: HashSet<Name>,
+    left_out: HashSet<Name<'a>>,
 }
 
 /// What a lane is of.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Name {
-    Key(Vec<u8>),
+enum Name<'a> {
+    Key(Cow<'a, [u8]>),
     /// The keys of a `fill`, by what they begin with.
-    Fill(Vec<u8>),
-    Lease(String),
-    Watch(String),
+    Fill(Cow<'a, [u8]>),
+    Lease(Cow<'a, str>),
+    Watch(Cow<'a, str>),
 }
 
-impl Name {
-    fn key(key: &[u8]) -> Self {
+impl<'a> Name<'a> {
+    fn key(key: &'a [u8]) -> Self {
         Self::Key(key.into())
+    }
+
+    fn watch(name: Option<&'a str>) -> Self {
+        Self::Watch(name.map_or_else(|| watch_name(&None).into(), Cow::from))
     }
 
     fn lane(&self) -> Lane {
@@ -55,9 +62,8 @@ impl Name {
 
 impl<'a> Lanes<'a> {
     pub fn new(steps: &'a [Step]) -> Self {
-        let (lanes, index) = (Vec::new(), 0);
-        let (places, tied, left_out) = (HashMap::new(), HashMap::new(), HashSet::new());
-        Self { steps, index, lanes, places, tied, left_out }
+        let (lanes, names, tied) = (Vec::new(), Vec::new(), Vec::new());
+        Self { steps, index: 0, lanes, names, tied, left_out: HashSet::new() }
     }
 
     /// The lanes, and how many more there would be.
@@ -67,7 +73,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Takes in the next command.
-    pub fn take(&mut self, command: &Command, answer: &Answer) {
+    pub fn take(&mut self, command: &'a Command, answer: &'a Answer) {
         match answer {
             Answer::Error(error) => self.refuse(command, error.kind.to_string().into()),
             Answer::Panic(_) => self.refuse(command, "panic".into()),
@@ -81,11 +87,11 @@ impl<'a> Lanes<'a> {
     }
 
     /// What writes, grants and takes away.
-    fn write(&mut self, command: &Command, answer: &Answer) {
+    fn write(&mut self, command: &'a Command, answer: &'a Answer) {
         use Command as C;
         match (command, answer) {
             (C::Update { key, lease, value, .. }, Answer::Done | Answer::Granted { .. }) => {
-                self.put(Name::key(&key.0), brief(&value.0), lease.clone());
+                self.put(Name::key(&key.0), brief(&value.0), lease.as_deref().map(Cow::from));
                 self.grant(Name::key(&key.0), answer);
             }
             (C::Create { key, value }, Answer::Done) => {
@@ -96,15 +102,15 @@ impl<'a> Lanes<'a> {
             }
             (C::Fill { key, count, lease, .. }, Answer::Done | Answer::Granted { .. }) => {
                 let (name, words) = match count {
-                    Some(count) => (Name::Fill(key.0.clone()), format!("{count} writes").into()),
+                    Some(count) => (Name::Fill((&key.0).into()), format!("{count} writes").into()),
                     None => (Name::key(&key.0), "fill".into()),
                 };
-                self.put(name.clone(), words, lease.clone());
+                self.put(name.clone(), words, lease.as_deref().map(Cow::from));
                 self.grant(name, answer);
             }
-            (C::Delete { key }, Answer::Done) => self.delete(&key.0),
+            (C::Delete { key }, Answer::Done) => self.take_away(&Name::key(&key.0)),
             (C::Lease { name, .. } | C::KeepAlive { lease: name }, _) => {
-                let name = Name::Lease(name.clone());
+                let name = Name::Lease(name.into());
                 let words = if matches!(command, C::Lease { .. }) { "granted" } else { "renewed" };
                 self.put(name.clone(), words.into(), None);
                 self.grant(name, answer);
@@ -113,24 +119,24 @@ impl<'a> Lanes<'a> {
             (C::Txn { words }, Answer::Txn(succeeded, _)) => self.txn(words, *succeeded),
             (C::Race { kind, key, .. }, _) => {
                 let words = format!("race {kind}").into();
-                self.put(Name::Fill(key.0.clone()), words, None);
-                self.end(&Name::Fill(key.0.clone()), self.index as Place + 1.0, Ending::Ordered);
+                self.put(Name::Fill((&key.0).into()), words, None);
+                self.end(&Name::Fill((&key.0).into()), self.index as Place + 1.0, Ending::Ordered);
             }
             _ => {}
         }
     }
 
     /// What looks, and what it finds.
-    fn look(&mut self, command: &Command, answer: &Answer) {
+    fn look(&mut self, command: &'a Command, answer: &'a Answer) {
         use Command as C;
         match (command, answer) {
             (C::Read { key, at: None }, Answer::Value(value)) => {
                 let words = value.as_deref().map(brief);
-                self.see(&key.0, words);
+                self.see(Name::key(&key.0), words);
             }
             (C::Metadata { key, .. }, Answer::Metadata(_, found)) => {
                 self.see(
-                    &key.0,
+                    Name::key(&key.0),
                     found.as_ref().map(|found| format!("version {}", found.version).into()),
                 );
             }
@@ -138,13 +144,13 @@ impl<'a> Lanes<'a> {
                 self.list(&prefix.0, keys);
             }
             (C::TimeToLive { lease }, Answer::Left(_)) => {
-                self.mark(&Name::Lease(lease.clone()), self.middle(), MarkKind::Seen, "asked for");
+                self.mark(&Name::Lease(lease.into()), self.middle(), MarkKind::Seen, "asked for");
             }
             (_, Answer::Expired(expiries)) => expiries.iter().for_each(|one| self.expire(one)),
             (_, Answer::Survived(survivals)) => {
                 for survival in survivals {
                     let words = survival.gone.is_none().then(|| "survived".into());
-                    self.see(&survival.key, words);
+                    self.see(Name::key(&survival.key), words);
                 }
             }
             _ => {}
@@ -152,24 +158,24 @@ impl<'a> Lanes<'a> {
     }
 
     /// What watches are told.
-    fn listen(&mut self, command: &Command, answer: &Answer) {
+    fn listen(&mut self, command: &'a Command, answer: &'a Answer) {
         use Command as C;
         match (command, answer) {
             (C::Watch { name, .. }, _) => {
-                let name = Name::Watch(watch_name(name));
+                let name = Name::watch(name.as_deref());
                 self.end(&name, self.middle(), Ending::Ordered);
                 self.begin(name);
             }
             (C::Unwatch { watch }, Answer::Done) => {
-                let name = Name::Watch(watch.clone());
+                let name = Name::Watch(watch.into());
                 self.end(&name, self.index as Place + 1.0, Ending::Ordered);
             }
             (C::Next { watch } | C::Events { watch, .. }, Answer::Events(events)) => {
-                self.events(Name::Watch(watch.clone()), events);
+                self.events(Name::Watch(watch.into()), events);
             }
             (C::Events { watch, .. }, Answer::EventCount(count)) => {
                 let words = format!("{} puts, {} deletes", count.puts, count.deletes);
-                let name = Name::Watch(watch.clone());
+                let name = Name::Watch(watch.into());
                 self.mark(&name, self.middle(), MarkKind::Put, words);
                 if count.error.is_some() {
                     self.end(&name, self.index as Place + 1.0, Ending::Broken);
@@ -183,23 +189,28 @@ impl<'a> Lanes<'a> {
         self.index as Place + 0.5
     }
 
+    /// The place of the lane of that name, where there is one.
+    fn find(&self, name: &Name<'a>) -> Option<usize> {
+        self.names.iter().position(|one| one == name)
+    }
+
     /// The lane of that name, made where there is room.
-    fn lane(&mut self, name: &Name) -> Option<&mut Lane> {
-        if let Some(place) = self.places.get(name) {
-            return Some(&mut self.lanes[*place]);
+    fn lane(&mut self, name: &Name<'a>) -> Option<&mut Lane> {
+        if let Some(place) = self.find(name) {
+            return Some(&mut self.lanes[place]);
         }
         if self.lanes.len() == LANES {
             self.left_out.insert(name.clone());
             return None;
         }
-        self.places.insert(name.clone(), self.lanes.len());
+        self.names.push(name.clone());
         self.lanes.push(name.lane());
         self.lanes.last_mut()
     }
 
     fn mark(
         &mut self,
-        name: &Name,
+        name: &Name<'a>,
         at: Place,
         kind: MarkKind,
         words: impl Into<Cow<'static, str>>,
@@ -214,7 +225,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Begins a life with this command, unless one goes on.
-    fn begin(&mut self, name: Name) {
+    fn begin(&mut self, name: Name<'a>) {
         let from = self.index as Place;
         let Some(lane) = self.lane(&name) else { return };
         if lane.lives.last().is_none_or(|life| life.end.is_some()) {
@@ -222,9 +233,9 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    fn end(&mut self, name: &Name, at: Place, ending: Ending) {
-        let Some(place) = self.places.get(name) else { return };
-        let lane = &mut self.lanes[*place];
+    fn end(&mut self, name: &Name<'a>, at: Place, ending: Ending) {
+        let Some(place) = self.find(name) else { return };
+        let lane = &mut self.lanes[place];
         let Some(life) = lane.lives.last_mut().filter(|life| life.end.is_none()) else { return };
         life.end = Some((at.max(life.from), ending));
         if ending == Ending::Ordered {
@@ -232,21 +243,19 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    fn put(&mut self, name: Name, words: Cow<'static, str>, lease: Option<String>) {
+    fn put(&mut self, name: Name<'a>, words: Cow<'static, str>, lease: Option<Cow<'a, str>>) {
         let at = self.index as Place;
         self.begin(name.clone());
         self.mark(&name, at, MarkKind::Written, words);
         if let Some(lane) = self.lane(&name) {
             cut(lane, at);
         }
-        match lease {
-            Some(lease) => self.tied.insert(name, lease),
-            None => self.tied.remove(&name),
-        };
+        self.untie(&name);
+        self.tied.extend(lease.map(|lease| (name, lease)));
     }
 
     /// Notes a time to live that this command was granted.
-    fn grant(&mut self, name: Name, answer: &Answer) {
+    fn grant(&mut self, name: Name<'a>, answer: &'a Answer) {
         let (Answer::Granted { granted, .. } | Answer::Renewed { granted, .. }) = answer else {
             return;
         };
@@ -256,16 +265,16 @@ impl<'a> Lanes<'a> {
         self.lane(&name).map(|lane| lane.terms.push(term)).unwrap_or_default();
     }
 
-    fn delete(&mut self, key: &[u8]) {
-        self.take_away(&Name::key(key));
+    fn untie(&mut self, name: &Name<'a>) {
+        self.tied.retain(|(one, _)| one != name);
     }
 
-    fn take_away(&mut self, name: &Name) {
-        self.tied.remove(name);
+    fn take_away(&mut self, name: &Name<'a>) {
+        self.untie(name);
         self.end(name, self.index as Place + 1.0, Ending::Ordered);
     }
 
-    fn revoke(&mut self, lease: &str) {
+    fn revoke(&mut self, lease: &'a str) {
         let tied = self.tied.iter().filter(|(_, name)| *name == lease);
         let tied: Vec<_> = tied.map(|(name, _)| name.clone()).collect();
         tied.iter().for_each(|name| self.take_away(name));
@@ -277,15 +286,16 @@ impl<'a> Lanes<'a> {
         for op in if succeeded { script.then } else { script.otherwise } {
             match op {
                 OpScript::Put(key, value, lease) => {
-                    self.put(Name::Key(key.0), brief(&value.0), lease);
+                    self.put(Name::Key(key.0.into()), brief(&value.0), lease.map(Cow::from));
                 }
                 OpScript::Fill(key, count) => {
-                    self.put(Name::Fill(key.0), format!("{count} writes").into(), None);
+                    let words = format!("{count} writes").into();
+                    self.put(Name::Fill(key.0.into()), words, None);
                 }
-                OpScript::Delete(key) => self.delete(&key.0),
+                OpScript::Delete(key) => self.take_away(&Name::Key(key.0.into())),
                 OpScript::DeletePrefix(prefix) => {
-                    let gone: Vec<_> = self.living(&prefix.0).collect();
-                    gone.iter().for_each(|key| self.delete(key));
+                    let gone = self.living(&prefix.0);
+                    gone.iter().for_each(|name| self.take_away(name));
                 }
                 OpScript::Read(_) | OpScript::List(_) => {}
             }
@@ -293,11 +303,11 @@ impl<'a> Lanes<'a> {
     }
 
     /// The keys with that prefix that have a lane and live.
-    fn living(&self, prefix: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-        self.places.iter().filter_map(move |(name, place)| match name {
-            Name::Key(key) if key.starts_with(prefix) && self.lives(*place) => Some(key.clone()),
-            _ => None,
-        })
+    fn living(&self, prefix: &[u8]) -> Vec<Name<'a>> {
+        let names = self.names.iter().enumerate().filter(|(place, name)| {
+            matches!(name, Name::Key(key) if key.starts_with(prefix)) && self.lives(*place)
+        });
+        names.map(|(_, name)| name.clone()).collect()
     }
 
     fn lives(&self, place: usize) -> bool {
@@ -305,8 +315,8 @@ impl<'a> Lanes<'a> {
     }
 
     /// Notes that a key was looked at: `words` are what was found, `None` that it is not there.
-    fn see(&mut self, key: &[u8], words: Option<Cow<'static, str>>) {
-        let (name, at) = (Name::key(key), self.middle());
+    fn see(&mut self, name: Name<'a>, words: Option<Cow<'static, str>>) {
+        let at = self.middle();
         match words {
             Some(words) => {
                 self.begin(name.clone());
@@ -319,26 +329,29 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    fn list(&mut self, prefix: &[u8], keys: &[Vec<u8>]) {
-        let missed: Vec<_> = self.living(prefix).filter(|key| !keys.contains(key)).collect();
-        missed.iter().for_each(|key| self.see(key, None));
-        let is_gone = |name: &&Name| match name {
-            Name::Fill(start) => {
-                start.starts_with(prefix) && !keys.iter().any(|key| key.starts_with(start))
-            }
-            _ => false,
+    fn list(&mut self, prefix: &[u8], keys: &'a [Vec<u8>]) {
+        let is_told = |name: &Name<'_>| match name {
+            Name::Key(key) => keys.iter().any(|one| one == key.as_ref()),
+            Name::Fill(start) => keys.iter().any(|key| key.starts_with(start)),
+            Name::Lease(_) | Name::Watch(_) => true,
         };
-        let gone: Vec<_> = self.places.keys().filter(is_gone).cloned().collect();
+        let missed = self.living(prefix).into_iter().filter(|name| !is_told(name));
+        missed.for_each(|name| self.see(name, None));
+        let filled = |name: &&Name<'a>| matches!(name, Name::Fill(one) if one.starts_with(prefix));
+        let gone = self.names.iter().filter(filled).filter(|name| !is_told(name));
+        let gone: Vec<_> = gone.cloned().collect();
         gone.iter().for_each(|name| self.end(name, self.middle(), Ending::Gone));
-        let told = |key: &&Vec<u8>| !self.is_filled(key);
-        let told: Vec<_> = keys.iter().filter(told).collect();
-        told.iter().for_each(|key| self.see(key, Some("listed".into())));
+        for key in keys {
+            if !self.is_filled(key) {
+                self.see(Name::key(key), Some("listed".into()));
+            }
+        }
     }
 
     /// Whether the key is one of a `fill`, and has no lane of its own.
-    fn is_filled(&self, key: &[u8]) -> bool {
-        let covers = |name: &Name| matches!(name, Name::Fill(start) if key.starts_with(start));
-        !self.places.contains_key(&Name::key(key)) && self.places.keys().any(covers)
+    fn is_filled(&self, key: &'a [u8]) -> bool {
+        let covers = |name: &Name<'_>| matches!(name, Name::Fill(start) if key.starts_with(start));
+        self.names.iter().any(covers) && self.find(&Name::key(key)).is_none()
     }
 
     fn expire(&mut self, expiry: &Expiry) {
@@ -363,28 +376,29 @@ impl<'a> Lanes<'a> {
     }
 
     /// The lane of what a script waited for, by the name that the answer has for it.
-    fn waited_for(&self, told: &str) -> Option<Name> {
-        let is_meant = |name: &&Name| match name {
+    fn waited_for(&self, told: &str) -> Option<Name<'a>> {
+        let is_meant = |name: &&Name<'a>| match name {
             Name::Key(key) => quote(key) == told,
             Name::Lease(lease) => told.strip_prefix("lease ") == Some(lease),
             Name::Fill(start) => told.starts_with(quote(start).trim_end_matches('"')),
             Name::Watch(_) => false,
         };
-        let is_fill = |name: &&Name| matches!(name, Name::Fill(_));
-        self.places.keys().filter(is_meant).min_by_key(is_fill).cloned()
+        let is_fill = |name: &&Name<'a>| matches!(name, Name::Fill(_));
+        self.names.iter().filter(is_meant).min_by_key(is_fill).cloned()
     }
 
     /// What has the time to live that something hangs on now: itself, or its lease.
-    fn bearer(&self, name: &Name) -> Name {
-        self.tied.get(name).cloned().map_or_else(|| name.clone(), Name::Lease)
+    fn bearer(&self, name: &Name<'a>) -> Name<'a> {
+        let lease = self.tied.iter().find(|(one, _)| one == name);
+        lease.map_or_else(|| name.clone(), |(_, lease)| Name::Lease(lease.clone()))
     }
 
-    fn term(&mut self, name: &Name) -> Option<&mut Term> {
-        let place = self.places.get(&self.bearer(name))?;
-        self.lanes[*place].terms.last_mut()
+    fn term(&mut self, name: &Name<'a>) -> Option<&mut Term> {
+        let place = self.find(&self.bearer(name))?;
+        self.lanes[place].terms.last_mut()
     }
 
-    fn events(&mut self, name: Name, events: &Events) {
+    fn events(&mut self, name: Name<'a>, events: &Events) {
         let parts = events.events.len() as Place + 1.0;
         for (number, event) in events.events.iter().enumerate() {
             let at = self.index as Place + (number as Place + 1.0) / parts;
@@ -404,19 +418,19 @@ impl<'a> Lanes<'a> {
     }
 
     /// Notes on the lane of what a command was about that it was answered by an error.
-    fn refuse(&mut self, command: &Command, error: Cow<'static, str>) {
+    fn refuse(&mut self, command: &'a Command, error: Cow<'static, str>) {
         use Command as C;
         let name = match command {
             C::Update { key, .. } | C::Create { key, .. } | C::Delete { key } => Name::key(&key.0),
             C::Read { key, .. } | C::Metadata { key, .. } => Name::key(&key.0),
             C::Mkdir { directory } => Name::key(&directory.0),
-            C::Fill { key, .. } | C::Race { key, .. } => Name::Fill(key.0.clone()),
-            C::Watch { name, .. } => Name::Watch(watch_name(name)),
+            C::Fill { key, .. } | C::Race { key, .. } => Name::Fill((&key.0).into()),
+            C::Watch { name, .. } => Name::watch(name.as_deref()),
             C::Next { watch } | C::Events { watch, .. } | C::Unwatch { watch } => {
-                Name::Watch(watch.clone())
+                Name::Watch(watch.into())
             }
-            C::Lease { name: lease, .. } | C::KeepAlive { lease } => Name::Lease(lease.clone()),
-            C::TimeToLive { lease } | C::Revoke { lease } => Name::Lease(lease.clone()),
+            C::Lease { name: lease, .. } | C::KeepAlive { lease } => Name::Lease(lease.into()),
+            C::TimeToLive { lease } | C::Revoke { lease } => Name::Lease(lease.into()),
             _ => return,
         };
         self.mark(&name, self.middle(), MarkKind::Refused, error);
