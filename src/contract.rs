@@ -1,6 +1,6 @@
 //! The contract: numbered clauses, each one sentence, and the scenarios that check them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::LazyLock;
 
@@ -79,7 +79,9 @@ pub fn clauses() -> &'static [Clause] {
 
 /// The clause of that id.
 pub fn clause(id: &str) -> Option<&'static Clause> {
-    clauses().iter().find(|clause| clause.id == id)
+    static PLACES: LazyLock<HashMap<&str, &Clause>> =
+        LazyLock::new(|| clauses().iter().map(|clause| (clause.id.as_str(), clause)).collect());
+    PLACES.get(id).copied()
 }
 
 /// What a group of clauses is about, in the words of its heading.

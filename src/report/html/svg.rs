@@ -115,13 +115,13 @@ fn commands(steps: &[Step], scale: &Scale, foot: usize, wrong: Option<usize>) ->
                 rect.b.bad[is_wrong] x=(x) width=(width) height=(foot) {}
             }
             @if width.0 < WORDS {
-                text.c x=(x) y="13" { (index + 1) }
+                text.k x=(x) y="13" { (index + 1) }
             } @else if is_long(step, width) {
                 svg x=(x) width=(width) height=(HEAD) {
-                    text.c y="13" { (index + 1) tspan.w.u[width.0 < 0.12] { " " (Text(&step.words)) } }
+                    text.k y="13" { (index + 1) tspan.w.u[width.0 < 0.12] { " " (Text(&step.words)) } }
                 }
             } @else {
-                text.c x=(x) y="13" { (index + 1) tspan.w[width.0 < 0.3] { " " (Text(&step.words)) } }
+                text.k x=(x) y="13" { (index + 1) tspan.w[width.0 < 0.3] { " " (Text(&step.words)) } }
             }
         }
     }
