@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 #[cfg(feature = "redis")]
-use super::args::RedisArgs;
+use super::servers::RedisArgs;
 use super::{Problem, said};
 use crate::builtin;
 use crate::event::{Outcome, RunEvent};

@@ -15,6 +15,8 @@ mod run;
 mod self_check;
 #[cfg(feature = "etcd")]
 mod serve;
+#[cfg(any(feature = "etcd", feature = "redis"))]
+mod servers;
 
 use std::fmt::Display;
 use std::io;

@@ -56,7 +56,7 @@ fn plain(text: &str, page: &mut String) {
 /// Whether a byte is one that every page shows as it is: most text has no other.
 fn is_plain(byte: u8) -> bool {
     let is_markup = (byte == b'&') | (byte == b'<') | (byte == b'>') | (byte == b'"');
-    (byte >= b' ') & (byte <= b'~') & !is_markup
+    (b' '..=b'~').contains(&byte) & !is_markup
 }
 
 fn escape(text: &str, page: &mut String) {
