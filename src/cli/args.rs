@@ -125,7 +125,7 @@ pub(super) struct RunArgs {
     #[command(flatten)]
     pub report: ReportArgs,
     /// Serve the page of --html while the run goes on, on loopback and until it is over, such as 127.0.0.1:0.
-    #[arg(long, value_name = "ADDRESS", help_heading = "Reports")]
+    #[arg(long, value_name = "ADDRESS", help_heading = "Reports", value_parser = address)]
     pub serve_report: Option<SocketAddr>,
     #[cfg(feature = "etcd")]
     #[command(flatten)]
@@ -179,6 +179,10 @@ pub(super) struct JudgeArgs {
     /// Judge by the scripts below this folder instead of the suite that travels in the program.
     #[arg(long, value_name = "DIR")]
     pub scenarios: Option<PathBuf>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:0".into())
 }
 
 fn deadline(text: &str) -> Result<Duration, String> {

@@ -66,14 +66,11 @@ impl Reports {
         Ok(Self { terminal: terminal(args, opened.has_stdout, rerun), files })
     }
 
-    /// Serves the page while the run goes on.
-    pub(super) fn serve(&mut self, address: SocketAddr, rerun: &str) -> Result<(), Problem> {
-        let live = Live::serve(address, rerun)
-            .map_err(|error| said(format!("--serve-report {address}: {error}")))?;
+    /// Tells the page that is served while the run goes on, too.
+    pub(super) fn watch(&mut self, live: Live) {
         let place = live.url();
         eprintln!("kvspec: the page of this run is at {place} until it is over");
         self.files.push(Kept { place, report: Box::new(live), failed: None });
-        Ok(())
     }
 
     /// Gives an event to every report. Fails where nobody reads the terminal any more; a file that fails is told at the
@@ -99,6 +96,11 @@ impl Reports {
             .collect();
         if told.is_empty() { Ok(()) } else { Err(said(told.join("\nkvspec: "))) }
     }
+}
+
+/// Serves the page of a run.
+pub(super) fn serve(address: SocketAddr, rerun: &str) -> Result<Live, Problem> {
+    Live::serve(address, rerun).map_err(|error| said(format!("--serve-report {address}: {error}")))
 }
 
 fn terminal(args: &ReportArgs, is_stdout_taken: bool, rerun: &str) -> Terminal<Box<dyn Write>> {

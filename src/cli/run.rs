@@ -6,7 +6,7 @@ use owo_colors::Stream;
 
 use super::args::RunArgs;
 use super::backends::Openers;
-use super::reports::Reports;
+use super::reports::{Reports, serve};
 use super::{Problem, exit, said, typed};
 use crate::event::Summary;
 use crate::plan::{Plan, Share};
@@ -24,8 +24,10 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
     let abort = Abort::new();
     let known = args.known()?;
     let targets = targets(args, &abort)?;
+    // What may fail comes before the files are emptied.
+    let live = args.serve_report.map(|address| serve(address, &rerun(args))).transpose()?;
     let mut reports = Reports::open(&args.report, &rerun(args))?;
-    args.serve_report.map_or(Ok(()), |address| reports.serve(address, &rerun(args)))?;
+    live.into_iter().for_each(|live| reports.watch(live));
     let signals = Signals::listen(abort.clone()).map_err(said)?;
     let mut plan = Plan::new(targets, &scenarios);
     known.iter().for_each(|(backend, list)| plan.know(backend.as_deref(), list));

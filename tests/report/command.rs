@@ -78,12 +78,14 @@ fn a_file_that_is_no_run_is_told_by_its_line() {
 fn a_recorded_run_makes_every_report() {
     let folder = folder();
     let args = ["report", "run.json", "-q", "--junit", "run.xml", "--badge", "badge.json"];
-    let (code, out, _) = ran(&mut kvspec(&folder, &args));
+    let (code, out, _) = ran(kvspec(&folder, &args).args(["--html", "run.html"]));
     assert_eq!(code, Some(0), "{out}");
     assert!(out.contains("memory 1 passed, 1 failed, 1 known to fail, 1 skipped in "), "{out}");
     let badge = fs::read_to_string(folder.path().join("badge.json")).unwrap();
     assert!(badge.contains(r#""message":"1/6""#), "{badge}");
     assert!(fs::read_to_string(folder.path().join("run.xml")).unwrap().starts_with("<?xml"));
+    let page = fs::read_to_string(folder.path().join("run.html")).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.ends_with("</html>\n"), "{page}");
 }
 
 const RUN: [&str; 7] =
@@ -98,6 +100,22 @@ fn a_file_that_cannot_be_written_is_told_before_anything_is_lost() {
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(err.contains("--junit nowhere/run.xml: the file cannot be written"), "{err}");
     assert_eq!(fs::read(folder.path().join("run.json")).unwrap(), before);
+}
+
+#[test]
+fn a_page_that_cannot_be_served_is_told_before_anything_is_lost() {
+    let folder = folder();
+    let before = fs::read(folder.path().join("run.json")).unwrap();
+    for (address, words) in [
+        ("0.0.0.0:0", "--serve-report 0.0.0.0:0: a report is served on loopback only"),
+        ("8080", "expected an address and a port, such as 127.0.0.1:0"),
+    ] {
+        let args = ["--json", "run.json", "--serve-report", address];
+        let (code, out, err) = ran(kvspec(&folder, &RUN).args(args));
+        assert_eq!((code, out.as_str()), (Some(2), ""));
+        assert!(err.contains(words), "{err}");
+        assert_eq!(fs::read(folder.path().join("run.json")).unwrap(), before);
+    }
 }
 
 #[test]
