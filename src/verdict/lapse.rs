@@ -255,6 +255,6 @@ mod tests {
         let reason = lapse_of("# A law.\nupdate k v ttl=2s\nread k\n---\nok\n", &seen);
         let reason = reason.expect("the read came too late");
         assert!(reason.contains("the time to live of k, 2s"), "{reason}");
-        assert!(reason.contains("2.10s longer"), "{reason}");
+        assert!(reason.contains("2.11s longer"), "{reason}");
     }
 }
