@@ -84,6 +84,18 @@ pub fn clause(id: &str) -> Option<&'static Clause> {
     PLACES.get(id).copied()
 }
 
+/// The letters of all groups of clauses, in the order of the contract.
+pub fn letters() -> Vec<&'static str> {
+    let mut letters: Vec<_> = clauses().iter().map(Clause::group).collect();
+    letters.dedup();
+    letters
+}
+
+/// The letters of the groups that a scenario checks clauses of, each once.
+pub fn groups(scenario: &Scenario) -> BTreeSet<&'static str> {
+    scenario.clauses.iter().filter_map(|id| clause(id)).map(Clause::group).collect()
+}
+
 /// What a group of clauses is about, in the words of its heading.
 pub fn title(letter: &str) -> Option<&'static str> {
     TEXT.lines().find_map(|line| line.strip_prefix("## ")?.strip_prefix(letter)?.strip_prefix(": "))

@@ -1,6 +1,5 @@
 //! What several stores can do, side by side: functions, capabilities and clause groups, all of it measured.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crate::contract;
@@ -74,9 +73,7 @@ pub fn functions(columns: &[Column]) -> Table {
 
 /// How many scenarios of each clause group passed, failed and were skipped on each store.
 pub fn groups(columns: &[Column]) -> Table {
-    let mut letters: Vec<&str> = contract::clauses().iter().map(|clause| clause.group()).collect();
-    letters.dedup();
-    let rows = letters.into_iter().map(|letter| {
+    let rows = contract::letters().into_iter().map(|letter| {
         let title =
             contract::title(letter).map_or(letter.into(), |title| format!("{letter}: {title}"));
         row(&title, columns, |column| counts(column, letter))
@@ -106,17 +103,7 @@ fn calls(scenario: &Scenario, is_call: fn(&Command) -> bool) -> bool {
 }
 
 fn counts(column: &Column, letter: &str) -> String {
-    let of_group = |outcome: &&Outcome| {
-        let groups: BTreeSet<_> = outcome
-            .case
-            .scenario
-            .clauses
-            .iter()
-            .filter_map(|id| contract::clause(id))
-            .map(|one| one.group())
-            .collect();
-        groups.contains(letter)
-    };
+    let of_group = |outcome: &&Outcome| contract::groups(&outcome.case.scenario).contains(letter);
     let (mut passed, mut failed, mut skipped) = (0, 0, 0);
     for outcome in column.outcomes.iter().filter(of_group) {
         match &outcome.verdict {

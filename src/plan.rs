@@ -24,6 +24,11 @@ impl Case {
     pub fn test_name(&self) -> String {
         format!("{}::{}", self.backend, self.scenario.name.replace('/', "::"))
     }
+
+    /// The command that runs just this case, where `command` is what comes before its backend and name.
+    pub fn rerun(&self, command: &str) -> String {
+        format!("{command} --backend {} --exact {}", self.backend, self.scenario.name)
+    }
 }
 
 /// The cases of one target.

@@ -78,7 +78,7 @@ impl Bench {
         writeln!(out, "{} {backend} {name}  {script}", self.paint.loud(changed))?;
         let mut again = Outcome { verdict, ..recorded.clone() };
         again.case.scenario = scenario.clone().into();
-        let rerun = format!("kvspec run --backend {backend} --exact {name}");
+        let rerun = again.case.rerun("kvspec run");
         write!(out, "{}", describe(&again, &rerun, self.paint))
     }
 

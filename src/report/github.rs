@@ -50,7 +50,7 @@ impl<A: Write, S: Write> Github<A, S> {
             Verdict::Inconclusive(_) => ("warning", 1),
         };
         let (backend, scenario) = (&outcome.case.backend, &outcome.case.scenario);
-        let rerun = format!("{} --backend {backend} --exact {}", self.rerun, scenario.name);
+        let rerun = outcome.case.rerun(&self.rerun);
         let text = describe(outcome, &rerun, Paint::new(false));
         let title = format!("{backend}: {}", scenario.name);
         self.told.push(format!(

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::contract::{clause, clauses};
+use crate::contract::groups;
 use crate::event::{Outcome, Tally};
 
 /// The tallies of a backend's cases, by the letter of each group of clauses that a case checks.
@@ -14,11 +14,7 @@ pub struct Groups {
 impl Groups {
     /// Counts a case in each of its groups, once.
     pub fn add(&mut self, outcome: &Outcome) {
-        let clauses = outcome.case.scenario.clauses.iter().filter_map(|id| clause(id));
-        let mut letters: Vec<&str> = clauses.map(|clause| clause.group()).collect();
-        letters.sort_unstable();
-        letters.dedup();
-        for letter in letters {
+        for letter in groups(&outcome.case.scenario) {
             self.tallies.entry(letter.into()).or_default().add(outcome);
         }
     }
@@ -26,12 +22,5 @@ impl Groups {
     /// The tally of the group of that letter, where a case was in it.
     pub fn tally(&self, letter: &str) -> Option<&Tally> {
         self.tallies.get(letter)
-    }
-
-    /// The letters of all groups of the contract, in its order.
-    pub fn letters() -> Vec<&'static str> {
-        let mut letters: Vec<_> = clauses().iter().map(|clause| clause.group()).collect();
-        letters.dedup();
-        letters
     }
 }

@@ -89,9 +89,7 @@ impl<W: Write> Junit<W> {
         message: &str,
     ) -> TestCaseStatus {
         let mut status = TestCaseStatus::non_success(kind);
-        let case = &outcome.case;
-        let rerun =
-            format!("{} --backend {} --exact {}", self.rerun, case.backend, case.scenario.name);
+        let rerun = outcome.case.rerun(&self.rerun);
         let description = describe(outcome, &rerun, Paint::new(false));
         status.set_type(word).set_message(message).set_description(description);
         status

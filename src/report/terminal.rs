@@ -11,6 +11,7 @@ use super::failure::describe;
 use super::groups::Groups;
 use super::log::log;
 use super::paint::Paint;
+use crate::contract::letters;
 use crate::event::{Outcome, RunEvent, Summary, Tally};
 use crate::plan::Case;
 use crate::scenario::words::seconds;
@@ -141,9 +142,7 @@ impl<W: Write> Terminal<W> {
             }
         }
         if is_worth_a_line {
-            let case = &outcome.case;
-            let rerun =
-                format!("{} --backend {} --exact {}", self.rerun, case.backend, case.scenario.name);
+            let rerun = outcome.case.rerun(&self.rerun);
             self.line(&describe(outcome, &rerun, self.paint))?;
         }
         Ok(())
@@ -238,7 +237,7 @@ impl<W: Write> Terminal<W> {
             ("errored", |tally| tally.errored, |paint, text| paint.loud(text)),
             ("skipped", |tally| tally.skipped.values().sum(), |paint, text| paint.odd(text)),
         ];
-        let letters = Groups::letters();
+        let letters = letters();
         let names = summary.tallies.iter().map(|(name, _)| name.len());
         let width = names.max().unwrap_or(0).max("  passed".len());
         let cells =

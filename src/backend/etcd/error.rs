@@ -109,17 +109,20 @@ fn kind_of_code(code: i32) -> ErrorKind {
 /// The server's own message, or for a failed connection all that is known of it.
 fn message_of(error: &Error) -> String {
     match error {
-        Error::GRpcStatus(status) if status.source().is_some() => with_causes(status),
+        Error::GRpcStatus(status) if status.source().is_some() => with_causes(None, status),
         Error::GRpcStatus(status) if status.message().is_empty() => status.code().to_string(),
         Error::GRpcStatus(status) => status.message().to_owned(),
-        Error::TransportError(error) => with_causes(error),
+        Error::TransportError(error) => with_causes(None, error),
         other => other.to_string(),
     }
 }
 
-/// An error's causes in one line, outermost first: transport errors say nothing by themselves.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut parts: Vec<String> = Vec::new();
+/// What was said and an error's causes in one line, outermost first: transport errors say little by themselves.
+pub(in crate::backend) fn with_causes(
+    said: Option<String>,
+    error: &dyn std::error::Error,
+) -> String {
+    let mut parts: Vec<String> = said.into_iter().collect();
     let mut next = error.source();
     while let Some(cause) = next {
         let words = cause.to_string();

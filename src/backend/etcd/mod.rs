@@ -7,7 +7,7 @@ use crate::store::{Result, Store};
 
 mod access;
 mod connect;
-mod error;
+pub(super) mod error;
 mod lease;
 mod revision;
 mod store;

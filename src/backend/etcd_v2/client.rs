@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::answer::Answer;
-use super::error::{self, with_causes};
+use super::error;
 use super::key::escaped;
+use crate::backend::etcd::error::with_causes;
 use crate::backend::etcd::{Access, User};
 use crate::store::{ErrorKind, Result, StoreError};
 
@@ -167,11 +168,14 @@ async fn read<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T> {
 
 /// The error of an answer that did not come to its end.
 pub(super) fn broken_off(error: &hyper::Error) -> StoreError {
-    StoreError::new(ErrorKind::Unavailable, format!("the answer broke off: {}", with_causes(error)))
+    StoreError::new(
+        ErrorKind::Unavailable,
+        format!("the answer broke off: {}", with_causes(Some(error.to_string()), error)),
+    )
 }
 
 fn unreachable(error: &PoolError, endpoint: &str) -> StoreError {
-    let message = format!("{} (server: {endpoint})", with_causes(error));
+    let message = format!("{} (server: {endpoint})", with_causes(Some(error.to_string()), error));
     StoreError::new(ErrorKind::Unavailable, message)
 }
 

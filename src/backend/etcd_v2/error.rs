@@ -75,20 +75,6 @@ fn kind_of_status(status: StatusCode) -> ErrorKind {
     }
 }
 
-/// An error's causes in one line, outermost first: those of the transport say little by themselves.
-pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut parts = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !parts.iter().any(|part| part.contains(&words)) {
-            parts.push(words);
-        }
-        next = cause.source();
-    }
-    parts.join(": ")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ use maud::{Markup, Render, html};
 use super::beside::beside;
 use super::svg;
 use super::text::{Lines, Text};
-use crate::contract::clause;
+use crate::contract::{clause, groups};
 use crate::event::Outcome;
 use crate::report::log;
 use crate::scenario::Scenario;
@@ -38,13 +38,11 @@ impl Part {
     /// The part of an outcome; `backend` is the place of its backend on the page, `rerun` the command that runs just it.
     pub fn of(outcome: &Outcome, backend: usize, rerun: &str) -> Self {
         let scenario = &outcome.case.scenario;
-        let mut groups: Vec<_> =
-            scenario.clauses.iter().filter_map(|id| Some(clause(id)?.group())).collect();
-        groups.dedup();
+        let groups = Vec::from_iter(groups(scenario)).join(" ");
         let rank = WORDS.iter().position(|one| *one == word(outcome)).unwrap_or_default();
         // What a string has room for beyond its end would add up.
         let body = body(outcome, rerun).into_string().into();
-        Self { rank, name: scenario.name.clone(), backend, groups: groups.join(" "), body }
+        Self { rank, name: scenario.name.clone(), backend, groups, body }
     }
 
     /// The name by which the page refers to it.

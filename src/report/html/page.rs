@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::case::{Part, WORDS};
 use super::svg;
 use super::text::Text;
-use crate::contract::title;
+use crate::contract::{letters, title};
 use crate::event::{Outcome, RunEvent, Summary, Tally};
 use crate::report::groups::Groups;
 use crate::scenario::words::seconds;
@@ -83,8 +83,7 @@ impl Page {
     fn case(&mut self, outcome: &Outcome) {
         let index = self.targets.len().saturating_sub(1);
         let Some(target) = self.targets.last_mut() else { return };
-        let (backend, name) = (&outcome.case.backend, &outcome.case.scenario.name);
-        let rerun = format!("{} --backend {backend} --exact {name}", self.rerun);
+        let rerun = outcome.case.rerun(&self.rerun);
         target.groups.add(outcome);
         target.tally.add(outcome);
         target.parts.push(Part::of(outcome, index, &rerun));
@@ -127,20 +126,13 @@ impl Page {
 
     /// What the run amounts to, in a few words.
     pub fn headline(&self) -> String {
-        let tallies = || self.targets.iter().map(|target| &target.tally);
-        let sum = |count: fn(&Tally) -> usize| tallies().map(count).sum::<usize>();
-        let counts = [
-            (sum(|tally| tally.failed), "failed"),
-            (sum(|tally| tally.errored), "errored"),
-            (sum(|tally| tally.inconclusive), "unclear"),
-            (sum(|tally| tally.unfinished), "unfinished"),
-            (sum(|tally| tally.known), "known to fail"),
-            (sum(|tally| tally.passed), "passed"),
-            (sum(|tally| tally.skipped.values().sum()), "skipped"),
-        ];
-        let told = counts.iter().filter(|(count, _)| *count > 0);
-        let told: Vec<_> = told.map(|(count, word)| format!("{count} {word}")).collect();
-        if told.is_empty() { "nothing yet".into() } else { told.join(", ") }
+        let mut sums = [0; WORDS.len()];
+        for target in &self.targets {
+            sums.iter_mut().zip(counts(&target.tally)).for_each(|(sum, count)| *sum += count);
+        }
+        let told =
+            told(sums, WORDS.map(|word| if word == "known" { "known to fail" } else { word }));
+        if told.is_empty() { "nothing yet".into() } else { told }
     }
 
     /// What was run, when, and what became of it.
@@ -168,7 +160,7 @@ impl Page {
 
     /// The verdicts by backend and group of clauses.
     pub fn grid(&self) -> Markup {
-        let letters = Groups::letters();
+        let letters = letters();
         html! {
             table {
                 tr {
@@ -230,25 +222,27 @@ fn heading(target: &TargetPart) -> Markup {
     }
 }
 
+/// How many cases of a tally came to each of [`WORDS`].
+fn counts(tally: &Tally) -> [usize; WORDS.len()] {
+    let skipped = tally.skipped.values().sum();
+    let Tally { failed, errored, inconclusive, unfinished, known, passed, .. } = *tally;
+    [failed, errored, inconclusive, unfinished, known, passed, skipped]
+}
+
+/// The counts that are not zero, each with its word.
+fn told(counts: [usize; WORDS.len()], words: [&str; WORDS.len()]) -> String {
+    let told = words.iter().zip(counts).filter(|(_, count)| *count > 0);
+    told.map(|(word, count)| format!("{count} {word}")).collect::<Vec<_>>().join(", ")
+}
+
 fn cell(tally: Option<&Tally>, index: usize, letter: &str) -> Markup {
     let tally = tally.filter(|tally| tally.cases() > 0);
     let Some(tally) = tally else { return html! { td { "·" } } };
-    let skipped: usize = tally.skipped.values().sum();
-    let counts = [
-        tally.failed,
-        tally.errored,
-        tally.inconclusive,
-        tally.unfinished,
-        tally.known,
-        tally.passed,
-        skipped,
-    ];
+    let counts = counts(tally);
     let worst = counts.iter().position(|count| *count > 0).unwrap_or_default();
-    let judged = tally.cases() - skipped;
-    let told = WORDS.iter().zip(counts).filter(|(_, count)| *count > 0);
-    let told: Vec<_> = told.map(|(word, count)| format!("{count} {word}")).collect();
+    let judged = tally.cases() - tally.skipped.values().sum::<usize>();
     html! {
-        td.(WORDS[worst]) title=(told.join(", ")) {
+        td.(WORDS[worst]) title=(told(counts, WORDS)) {
             a href={ "#b" (index) } data-b=(index) data-g=(letter) {
                 @if judged == 0 { "skip" }
                 @else if tally.passed == judged { (judged) }
@@ -269,7 +263,7 @@ fn filters(targets: &[TargetPart]) -> Markup {
             }
             select #fg aria-label="group of clauses" {
                 option value="" { "every group" }
-                @for letter in Groups::letters() {
+                @for letter in letters() {
                     option value=(letter) { (letter) ": " (title(letter).unwrap_or_default()) }
                 }
             }
