@@ -27,11 +27,11 @@ pub fn compare(one: &Outcome, other: &Outcome) -> Comparison {
     }
 }
 
-/// Why nothing can be said of a run, where that is so.
+/// Why a run has no verdict, if it has none.
 fn unclear(outcome: &Outcome) -> Option<String> {
     let backend = &outcome.case.backend;
     match &outcome.verdict {
-        Verdict::Skipped(reason) | Verdict::Inconclusive(reason) | Verdict::Errored(reason) => {
+        Verdict::Skipped(reason) | Verdict::Unclear(reason) | Verdict::Errored(reason) => {
             Some(format!("{backend}: {reason}"))
         }
         _ => None,
@@ -40,6 +40,6 @@ fn unclear(outcome: &Outcome) -> Option<String> {
 
 fn text(outcome: &Outcome) -> Option<String> {
     let transcript = outcome.transcript.as_ref()?;
-    let is_whole = matches!(transcript.end, End::Finished | End::LeftBehind(_));
+    let is_whole = matches!(transcript.end, End::Finished | End::LeftBehind(_) | End::Collapsed(_));
     is_whole.then(|| observed_text(&outcome.case.scenario, transcript).ok()).flatten()
 }

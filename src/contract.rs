@@ -11,7 +11,7 @@ static TEXT: &str = include_str!("../scenarios/CONTRACT.md");
 static CLAUSES: LazyLock<Vec<Clause>> =
     LazyLock::new(|| TEXT.lines().filter_map(Clause::read).collect());
 
-/// One numbered rule of the contract.
+/// One numbered clause of the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Clause {
     /// Its group's letter and its number: `W2`.
@@ -63,7 +63,12 @@ impl Clause {
         let (id, level, sentence, source) =
             (cells.next()?, cells.next()?, cells.next()?, cells.next()?);
         let level = Level::read(level)?;
-        Some(Self { id: id.into(), level, sentence: sentence.into(), source: source.into() })
+        Some(Self {
+            id: id.into(),
+            level,
+            sentence: sentence.into(),
+            source: source.replace(['[', ']'], ""),
+        })
     }
 
     /// The letter of the clause's group.
@@ -102,22 +107,45 @@ pub fn title(letter: &str) -> Option<&'static str> {
 }
 
 /// What is wrong between the contract and a suite, one sentence each: a clause that no scenario checks, a scenario that
-/// checks none, a name that is no clause.
+/// checks none, an unknown clause.
 pub fn gaps(scenarios: &[Arc<Scenario>]) -> Vec<String> {
+    let mut gaps = misnamed(scenarios);
+    let checked: BTreeSet<_> =
+        scenarios.iter().flat_map(|scenario| &scenario.clauses).map(String::as_str).collect();
+    let unchecked = clauses().iter().filter(|clause| !checked.contains(clause.id.as_str()));
+    gaps.extend(unchecked.map(|clause| format!("no scenario checks {}", clause.id)));
+    gaps
+}
+
+/// The names of clauses in a scenario that the contract does not have.
+fn unknown(scenario: &Scenario) -> impl Iterator<Item = &str> {
+    scenario.clauses.iter().map(String::as_str).filter(|id| clause(id).is_none())
+}
+
+/// Refuses scenarios that name a clause which the contract does not have.
+pub(crate) fn refuse_unknown(scenarios: &[Scenario]) -> Result<(), String> {
+    for scenario in scenarios {
+        if let Some(id) = unknown(scenario).next() {
+            let path = scenario.path.display();
+            let line = scenario.text.lines().position(|line| line.contains("clauses:"));
+            let line = line.map_or(1, |line| line + 1);
+            return Err(format!(
+                "{path}:{line}: unknown clause '{id}': expected one of those that kvspec list --clauses prints"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with the clauses that scenarios name, one sentence each; says nothing of clauses that none of them names.
+pub fn misnamed(scenarios: &[Arc<Scenario>]) -> Vec<String> {
     let mut gaps = Vec::new();
-    let mut checked = BTreeSet::new();
     for scenario in scenarios {
         if scenario.clauses.is_empty() {
             gaps.push(format!("{} names no clause", scenario.name));
         }
-        for id in &scenario.clauses {
-            if clause(id).is_none() {
-                gaps.push(format!("{} names {id}, which is no clause", scenario.name));
-            }
-            checked.insert(id.as_str());
-        }
+        let unknown = unknown(scenario);
+        gaps.extend(unknown.map(|id| format!("{} names an unknown clause '{id}'", scenario.name)));
     }
-    let unchecked = clauses().iter().filter(|clause| !checked.contains(clause.id.as_str()));
-    gaps.extend(unchecked.map(|clause| format!("no scenario checks {}", clause.id)));
     gaps
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use crate::capability::{Capabilities, Need};
+use crate::command::{Command, Update};
 use crate::contract;
 use crate::event::Outcome;
 use crate::scenario::Scenario;
-use crate::scenario::command::Command;
-use crate::target::Capabilities;
 use crate::verdict::Verdict;
 
 /// One store's part of the matrix.
@@ -14,7 +14,7 @@ use crate::verdict::Verdict;
 pub struct Column {
     /// The backend's name.
     pub name: String,
-    /// What it has; `None` where it is not there.
+    /// What it has; `None` if it is not there.
     pub capabilities: Option<Capabilities>,
     /// What became of its cases.
     pub outcomes: Vec<Outcome>,
@@ -31,27 +31,22 @@ pub struct Table {
 
 /// The functions of the stores' traits: a name, and the commands that call it.
 const FUNCTIONS: [(&str, fn(&Command) -> bool); 10] = [
-    ("Mkdir", |command| matches!(command, Command::Mkdir { .. })),
-    ("Create", |command| matches!(command, Command::Create { .. })),
-    ("Update", |command| matches!(command, Command::Update { ttl: None, lease: None, .. })),
-    ("UpdateWithTTL", |command| matches!(command, Command::Update { ttl: Some(_), .. })),
-    ("Lease", |command| matches!(command, Command::Lease { .. })),
-    ("UpdateWithLease", |command| matches!(command, Command::Update { lease: Some(_), .. })),
-    ("Delete", |command| matches!(command, Command::Delete { .. })),
-    ("Read", |command| matches!(command, Command::Read { .. })),
-    ("List", |command| matches!(command, Command::List { .. })),
-    ("Watch", |command| matches!(command, Command::Watch { .. })),
+    ("Mkdir", |command| matches!(command, Command::Mkdir(_))),
+    ("Create", |command| matches!(command, Command::Create(_))),
+    ("Update", |command| matches!(command, Command::Update(Update { ttl: None, lease: None, .. }))),
+    ("UpdateWithTTL", |command| matches!(command, Command::Update(Update { ttl: Some(_), .. }))),
+    ("Lease", |command| matches!(command, Command::Lease(_))),
+    ("UpdateWithLease", |command| {
+        matches!(command, Command::Update(Update { lease: Some(_), .. }))
+    }),
+    ("Delete", |command| matches!(command, Command::Delete(_))),
+    ("Read", |command| matches!(command, Command::Read(_))),
+    ("List", |command| matches!(command, Command::List(_))),
+    ("Watch", |command| matches!(command, Command::Watch(_))),
 ];
 
-/// What can be asked of capabilities.
-const CAPABILITIES: [(&str, fn(&Capabilities) -> bool); 4] = [
-    ("directories", |has| has.directories),
-    ("leases", |has| has.leases),
-    ("revisions", |has| has.revisions),
-    ("transactions", |has| has.transactions),
-];
-
-/// The functions and capabilities of each store: a function is there if a scenario that calls it passed.
+/// The functions and capabilities of each store: a function is there if a scenario that calls it passed. One that no
+/// scenario of the run calls is left out.
 pub fn functions(columns: &[Column]) -> Table {
     let called = |column: &Column, is_call: fn(&Command) -> bool| {
         column
@@ -59,26 +54,36 @@ pub fn functions(columns: &[Column]) -> Table {
             .iter()
             .any(|outcome| has_passed(outcome) && calls(&outcome.case.scenario, is_call))
     };
-    let functions = FUNCTIONS.iter().map(|(name, is_call)| {
+    let is_measured = |is_call: fn(&Command) -> bool| {
+        let mut outcomes = columns.iter().flat_map(|column| &column.outcomes);
+        outcomes.any(|outcome| calls(&outcome.case.scenario, is_call))
+    };
+    let functions = FUNCTIONS.iter().filter(|(_, is_call)| is_measured(*is_call));
+    let functions = functions.map(|(name, is_call)| {
         row(name, columns, |column| yes(column.capabilities.is_some() && called(column, *is_call)))
     });
     // No case passes on a store without a base prefix: the runner writes nowhere else.
     let base = row("BasePrefix", columns, |column| yes(column.outcomes.iter().any(has_passed)));
-    let capabilities = CAPABILITIES.iter().map(|(name, has)| {
-        row(name, columns, |column| yes(column.capabilities.as_ref().is_some_and(has)))
+    let has = |column: &Column, need| {
+        column.capabilities.as_ref().is_some_and(|capabilities| capabilities.lack(need).is_none())
+    };
+    let capabilities = Need::ALL.iter().filter_map(|need| {
+        Some(row(need.matrix_row()?, columns, |column| yes(has(column, *need))))
     });
     let rows = functions.chain([base]).chain(capabilities).collect();
     Table { head: head("function", columns), rows }
 }
 
-/// How many scenarios of each clause group passed, failed and were skipped on each store.
+/// How many scenarios of each clause group passed, failed, fail only sometimes and were skipped on each store; a group of
+/// which no scenario was asked is left out.
 pub fn groups(columns: &[Column]) -> Table {
     let rows = contract::letters().into_iter().map(|letter| {
         let title =
             contract::title(letter).map_or(letter.into(), |title| format!("{letter}: {title}"));
         row(&title, columns, |column| counts(column, letter))
     });
-    Table { head: head("clauses", columns), rows: rows.collect() }
+    let is_asked = |row: &Vec<String>| row[1..].iter().any(|cell| !cell.is_empty());
+    Table { head: head("clauses", columns), rows: rows.filter(is_asked).collect() }
 }
 
 fn head(first: &str, columns: &[Column]) -> Vec<String> {
@@ -93,6 +98,11 @@ fn yes(is_there: bool) -> String {
     if is_there { "yes" } else { "no" }.into()
 }
 
+/// Whether the case is known to fail only sometimes; whether it did so in this run is chance.
+fn is_flaky(outcome: &Outcome) -> bool {
+    outcome.case.known.as_ref().is_some_and(|known| known.tries.is_some())
+}
+
 /// Whether the case passed for sure: one that is known to fail only sometimes did not.
 fn has_passed(outcome: &Outcome) -> bool {
     outcome.verdict == Verdict::Passed && outcome.case.known.is_none()
@@ -103,16 +113,17 @@ fn calls(scenario: &Scenario, is_call: fn(&Command) -> bool) -> bool {
 }
 
 fn counts(column: &Column, letter: &str) -> String {
-    let of_group = |outcome: &&Outcome| contract::groups(&outcome.case.scenario).contains(letter);
-    let (mut passed, mut failed, mut skipped) = (0, 0, 0);
+    let of_group = |outcome: &&Outcome| outcome.groups().contains(letter);
+    let (mut passed, mut failed, mut flaky, mut skipped) = (0, 0, 0, 0);
     for outcome in column.outcomes.iter().filter(of_group) {
         match &outcome.verdict {
             Verdict::Skipped(_) => skipped += 1,
             _ if has_passed(outcome) => passed += 1,
+            Verdict::Passed | Verdict::Known(..) if is_flaky(outcome) => flaky += 1,
             _ => failed += 1,
         }
     }
-    let told = [(passed, "passed"), (failed, "failed"), (skipped, "skipped")];
+    let told = [(passed, "passed"), (failed, "failed"), (flaky, "flaky"), (skipped, "skipped")];
     let told =
         told.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
     told.collect::<Vec<_>>().join(", ")

@@ -11,10 +11,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::runner::Abort;
 
-/// How long a run that was told to end may take to clean up by itself. Ctrl-C must be over in two seconds.
+/// How long a run that was asked to end may take to clean up by itself. Ctrl-C must be over in two seconds.
 const PATIENCE: Duration = Duration::from_millis(1700);
 
-/// Knows whether the process was told to end.
+/// Knows whether the process was asked to end.
 #[derive(Debug, Clone, Default)]
 pub struct Signals {
     received: Arc<AtomicI32>,
@@ -41,12 +41,12 @@ impl Signals {
         Ok(signals)
     }
 
-    /// The number of the signal that the process was told to end by; `None` where it was not.
+    /// The number of the signal that asked the process to end; `None` if it was not.
     pub fn received(&self) -> Option<i32> {
         Some(self.received.load(Ordering::Acquire)).filter(|number| *number != 0)
     }
 
-    /// The exit code of a process that was told to end: 128 and the signal's number; `None` where it was not.
+    /// The exit code of a process that was asked to end: 128 and the signal's number; `None` if it was not.
     pub fn exit_code(&self) -> Option<u8> {
         self.received().and_then(|number| u8::try_from(128 + number).ok())
     }

@@ -1,34 +1,35 @@
 //! Runs a plan: each target's cases side by side, exclusive ones alone.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, mpsc};
+mod alone;
+mod calls;
+mod ceiling;
+mod floor;
+mod told;
+mod turns;
+
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
-use crate::backend::Clock;
+pub(crate) use self::calls::Calls;
+pub(crate) use self::floor::Floor;
+pub(crate) use self::told::tell;
 use crate::event::{Outcome, RunEvent, Summary, Tally};
-use crate::known::weigh;
 use crate::plan::{Case, Plan, Share};
-use crate::runner::{self, Settings};
-use crate::scenario;
+use crate::runner::Settings;
+use crate::scenario::Scenario;
 use crate::target::Ready;
-use crate::transcript::{End, Transcript};
-use crate::verdict::{Verdict, judge};
-
-/// How many cases run side by side on a store in real time: they wait more than they work.
-pub const JOBS: usize = 128;
-
-/// How often a case is run of which nothing could be said, before nothing is said of it.
-const LOOKS: usize = 3;
+use crate::verdict::Verdict;
 
 /// Takes the events of a run as they happen.
 ///
-/// An error ends the run: nobody is left to tell.
+/// An error ends the run: no one is left to report.
 pub type Listener<'a> = dyn FnMut(RunEvent<'_>) -> std::io::Result<()> + 'a;
 
-/// Runs every case of a plan, and tells `listener` of each.
+/// Runs every case of a plan, and reports `listener` of each.
 ///
-/// `jobs` is the number of cases that run side by side; `None` leaves it to the store's clock.
+/// `jobs` is how many cases run at once. `None` leaves it to what is seen: on a store in real time a few dozen at first,
+/// more while it answers quickly, fewer while it does not; on virtual time as many as there are cores.
 pub fn run(
     plan: &Plan,
     settings: &Settings,
@@ -37,17 +38,15 @@ pub fn run(
 ) -> std::io::Result<Summary> {
     let started = Instant::now();
     let mut summary = Summary::default();
-    let suite = scenario::suite_hash(plan.scenarios());
-    let (kvspec, at) = (env!("CARGO_PKG_VERSION"), SystemTime::now());
-    listener(RunEvent::Started { kvspec, suite: &suite, at, cases: plan.len() })?;
+    listener(told::started(plan, SystemTime::now(), plan.len()))?;
     for share in &plan.shares {
         let name = share.target.name();
-        let tally = run_share(share, settings, jobs, &mut summary.ended_early, listener)?;
+        let tally = run_share(plan, share, settings, jobs, &mut summary.ended_early, listener)?;
         listener(RunEvent::TargetFinished { name, tally: &tally })?;
         summary.tallies.push((name.into(), tally));
     }
     if settings.abort.is_thrown() {
-        summary.ended_early.get_or_insert_with(|| "interrupted".into());
+        summary.ended_early.get_or_insert_with(|| told::INTERRUPTED.into());
     }
     summary.took = started.elapsed();
     listener(RunEvent::Finished { summary: &summary })?;
@@ -55,6 +54,7 @@ pub fn run(
 }
 
 fn run_share(
+    plan: &Plan,
     share: &Share,
     settings: &Settings,
     jobs: Option<usize>,
@@ -63,86 +63,80 @@ fn run_share(
 ) -> std::io::Result<Tally> {
     let started = Instant::now();
     let mut tally = Tally::default();
-    let name = share.target.name();
     let ready = share.target.ready();
-    let about =
-        ready.map(|ready| ready.about.as_str()).map_err(|unavailable| unavailable.reason.as_str());
-    let version = ready.ok().and_then(|ready| ready.backend.version());
-    let capabilities = ready.ok().map(|ready| &ready.capabilities);
-    let (version, cases) = (version.as_deref(), share.cases.len());
-    listener(RunEvent::TargetStarted { name, about, version, capabilities, cases })?;
+    let floor = ready.ok().map(|ready| Floor::new(ready, settings, jobs));
+    let calls =
+        ready.ok().zip(floor.as_ref()).map(|(ready, floor)| find(plan, share, ready, floor));
+    told::target_started(&share.target, share.cases.len(), listener)?;
     let mut told = |news: News| match news {
         News::Started(case) => listener(RunEvent::CaseStarted { case: &case }),
         News::Finished(outcome) => {
             tally.add(&outcome);
-            if let Some(reason) = lost(&outcome) {
-                let first = &outcome.case.scenario.name;
-                ended_early.get_or_insert_with(|| {
-                    format!("{name} was lost, which {first} noticed first: {reason}")
-                });
+            if ended_early.is_none() {
+                *ended_early = settings.abort.reason();
             }
             listener(RunEvent::CaseFinished { outcome: &outcome })
         }
     };
-    let (skipped, run): (Vec<&Case>, Vec<&Case>) =
-        share.cases.iter().partition(|case| case.skip.is_some());
-    for case in skipped {
-        told(News::Finished(Box::new(skip(case))))?;
+    let mut run = Vec::new();
+    for case in &share.cases {
+        // What was found since the plan was made decides too.
+        let case = case.settled(&share.target);
+        let found = calls.as_ref().and_then(|calls| calls.outcome(&case.scenario.name));
+        match (found, &case.skip) {
+            (Some(outcome), _) => told(News::Finished(Box::new(outcome.clone())))?,
+            (None, Some(_)) => told(News::Finished(Box::new(skip(&case))))?,
+            (None, None) => run.push(case),
+        }
     }
-    if let Ok(ready) = ready {
-        let alone = |case: &&Case| case.scenario.exclusive.is_some() && ready.backend.is_shared();
-        let (alone, together): (Vec<&Case>, Vec<&Case>) = run.into_iter().partition(alone);
-        side_by_side(ready, alone, 1, settings, &mut told)?;
-        side_by_side(ready, together, jobs.unwrap_or_else(|| fitting(ready)), settings, &mut told)?;
+    if let (Ok(ready), Some(floor)) = (ready, &floor) {
+        let run: Vec<_> = run.iter().collect();
+        side_by_side(ready, &run, floor, settings, &mut told)?;
     }
     tally.took = started.elapsed();
     Ok(tally)
 }
 
-/// As many as there are cores where the store works, many where it waits.
-fn fitting(ready: &Ready) -> usize {
-    match ready.backend.clock() {
-        Clock::Virtual => thread::available_parallelism().map_or(1, usize::from),
-        Clock::Wall => JOBS,
-    }
+/// Finds out what the store of a share has, by all scenarios that are about that.
+fn find(plan: &Plan, share: &Share, ready: &Ready, floor: &Floor) -> Calls {
+    let case = |scenario: &Arc<Scenario>| {
+        Case::new(share.target.name(), scenario.clone()).settled(&share.target)
+    };
+    let cases: Vec<_> = plan.calls.iter().map(case).collect();
+    let others = share.cases.iter().map(|case| case.scenario.as_ref());
+    Calls::find(floor, &share.target, ready, &cases, others)
 }
 
-/// What a worker tells the thread that reports.
+/// What a worker sends to the thread that reports.
 enum News {
     Started(Case),
     Finished(Box<Outcome>),
 }
 
-/// Runs cases on `jobs` threads, those with the longest waits first.
+/// Runs every case in a thread of its own, which waits for its turn.
 fn side_by_side(
     ready: &Ready,
-    mut cases: Vec<&Case>,
-    jobs: usize,
+    cases: &[&Case],
+    floor: &Floor,
     settings: &Settings,
     told: &mut dyn FnMut(News) -> std::io::Result<()>,
 ) -> std::io::Result<()> {
-    cases.sort_by_key(|case| std::cmp::Reverse(case.scenario.patience));
-    let workers = jobs.clamp(1, cases.len().max(1));
-    let queue = Mutex::new(VecDeque::from(cases));
+    // All are in the queue before the first turn is given, so that those come first that should.
+    let queue: Vec<_> = cases.iter().map(|case| floor.queue(case)).collect();
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..workers {
-            let (sender, queue) = (sender.clone(), &queue);
+        for queued in queue {
+            let sender = sender.clone();
             scope.spawn(move || {
-                // The lock must be free again before the case runs.
-                let next = || queue.lock().expect("no worker panics with the queue").pop_front();
-                while let Some(case) = next() {
-                    // Nobody need hear that a case begins which the end of the run came before.
+                let case = queued.case().clone();
+                let begin = || {
+                    // No one need hear that a case begins which the end of the run came before.
                     if !settings.abort.is_thrown() {
-                        let _ = sender.send(News::Started(case.clone()));
+                        let _ = sender.send(News::Started(case));
                     }
-                    let outcome = run_case(case, ready, settings);
-                    // At once, for the next case would only find out the same.
-                    if lost(&outcome).is_some() {
-                        settings.abort.throw();
-                    }
-                    let _ = sender.send(News::Finished(Box::new(outcome)));
-                }
+                };
+                let outcome = floor.run(queued, ready, begin);
+                let _ = sender.send(News::Finished(Box::new(outcome)));
             });
         }
         drop(sender);
@@ -152,49 +146,6 @@ fn side_by_side(
         }
         heard
     })
-}
-
-/// Runs one case and judges it, as often as a list of known failures says that it may need.
-pub fn run_case(case: &Case, ready: &Ready, settings: &Settings) -> Outcome {
-    let started = Instant::now();
-    let tries = case.known.as_ref().and_then(|known| known.tries).unwrap_or(1);
-    let (mut verdict, mut transcript) = seen_case(case, ready, settings);
-    for _ in 1..tries {
-        if verdict == Verdict::Passed || settings.abort.is_thrown() {
-            break;
-        }
-        (verdict, transcript) = seen_case(case, ready, settings);
-    }
-    let verdict = weigh(verdict, case.known.as_ref());
-    Outcome { case: case.clone(), verdict, transcript: Some(transcript), took: started.elapsed() }
-}
-
-/// Runs one case, and again where the machine was too busy to see what the store did: that says nothing of the store.
-fn seen_case(case: &Case, ready: &Ready, settings: &Settings) -> (Verdict, Transcript) {
-    let mut seen = try_case(case, ready, settings);
-    for _ in 1..LOOKS {
-        if !matches!(seen.0, Verdict::Inconclusive(_)) || settings.abort.is_thrown() {
-            break;
-        }
-        seen = try_case(case, ready, settings);
-    }
-    seen
-}
-
-fn try_case(case: &Case, ready: &Ready, settings: &Settings) -> (Verdict, Transcript) {
-    let transcript = match settings.abort.is_thrown() {
-        true => Transcript { entries: Vec::new(), end: End::Aborted },
-        false => runner::run_watched(&case.scenario, &ready.backend, settings),
-    };
-    (judge(&case.scenario, &transcript), transcript)
-}
-
-/// Why the server is not there any more, where a case found out.
-fn lost(outcome: &Outcome) -> Option<&str> {
-    match &outcome.transcript.as_ref()?.end {
-        End::Lost(reason) => Some(reason),
-        _ => None,
-    }
 }
 
 fn skip(case: &Case) -> Outcome {

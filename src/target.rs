@@ -2,15 +2,22 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::thread;
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::runtime::Builder;
+use tokio::time::timeout;
 
-use crate::backend::{Backend, Clock};
+use crate::backend::{Backend, Clock, Ending};
+use crate::capability::{Asked, Capabilities};
+use crate::known::{Known, KnownFailures};
+use crate::missing::Missing;
+use crate::runner::{self, Settings};
 use crate::scenario::{Need, Scenario};
-use crate::store::{Limits, StoreError};
+use crate::session::panics;
+use crate::store::StoreError;
 
 /// How long a store may take to open the client that its capabilities are read from.
 const PROBE: Duration = Duration::from_secs(30);
@@ -19,8 +26,11 @@ const PROBE: Duration = Duration::from_secs(30);
 pub struct Target {
     name: String,
     starts_a_server: bool,
+    known: Vec<KnownFailures>,
     open: Box<dyn Fn() -> Result<Opened, Unavailable> + Send + Sync>,
     ready: OnceLock<Result<Ready, Unavailable>>,
+    preflight: OnceLock<Result<(), String>>,
+    missing: OnceLock<Missing>,
 }
 
 /// What opening a target gives.
@@ -29,6 +39,8 @@ pub struct Opened {
     pub backend: Arc<dyn Backend>,
     /// What it is, for reports: `etcd 3.5.1, container …`.
     pub about: String,
+    /// The name of its store, the same in every process that tests it.
+    pub place: String,
     /// What must be dropped to take it down.
     pub guard: Box<dyn Any + Send + Sync>,
 }
@@ -39,6 +51,8 @@ pub struct Ready {
     pub backend: Arc<dyn Backend>,
     /// What it is, for reports.
     pub about: String,
+    /// The name of its store, the same in every process that tests it.
+    pub place: String,
     /// What its stores can do.
     pub capabilities: Capabilities,
     _guard: Box<dyn Any + Send + Sync>,
@@ -65,7 +79,9 @@ impl Target {
                 Clock::Wall => "real time",
                 Clock::Virtual => "virtual time",
             };
-            Ok(Opened { backend: backend.clone(), about: about.into(), guard: Box::new(()) })
+            let place = format!("{}: {about}", backend.name());
+            let (backend, about) = (backend.clone(), about.into());
+            Ok(Opened { backend, about, place, guard: Box::new(()) })
         })
     }
 
@@ -75,7 +91,15 @@ impl Target {
         open: impl Fn() -> Result<Opened, Unavailable> + Send + Sync + 'static,
     ) -> Self {
         let (name, open) = (name.into(), Box::new(open));
-        Self { name, starts_a_server: false, open, ready: OnceLock::new() }
+        Self {
+            name,
+            starts_a_server: false,
+            known: Vec::new(),
+            open,
+            ready: OnceLock::new(),
+            preflight: OnceLock::new(),
+            missing: OnceLock::new(),
+        }
     }
 
     /// Says that opening the target starts a server, which is too much to do for every single test.
@@ -86,6 +110,22 @@ impl Target {
     /// Whether opening the target starts a server.
     pub fn starts_a_server(&self) -> bool {
         self.starts_a_server
+    }
+
+    /// Adds what its store is known not to do; of several lists the last that names a scenario decides.
+    pub fn know(&mut self, list: KnownFailures) {
+        self.known.push(list);
+    }
+
+    /// Forgets every list of known failures, that of a backend that kvspec has included.
+    pub fn forget_known_failures(&mut self) {
+        self.known.clear();
+    }
+
+    /// What the lists say of a scenario on a store that states that version, if it states one.
+    pub fn known(&self, scenario: &str, version: Option<&str>) -> Option<&Known> {
+        let mut lists = self.known.iter().rev();
+        lists.find_map(|list| list.find(&self.name, scenario, version))
     }
 
     /// The same target under another name.
@@ -102,91 +142,112 @@ impl Target {
     pub fn ready(&self) -> Result<&Ready, &Unavailable> {
         self.ready.get_or_init(|| (self.open)().and_then(Ready::probe)).as_ref()
     }
+
+    /// Takes down what its store turned out not to have; what was found first stays.
+    pub(crate) fn lack(&self, missing: Missing) {
+        let _ = self.missing.set(missing);
+    }
+
+    /// What its store can do, as far as was found out; `None` if it is not there.
+    pub fn capabilities(&self) -> Option<Capabilities> {
+        let capabilities = &self.ready().ok()?.capabilities;
+        let missing = self.missing.get();
+        Some(
+            missing
+                .map_or_else(|| capabilities.clone(), |missing| missing.taken_from(capabilities)),
+        )
+    }
+
+    /// Why a scenario is not run on it, if it is not.
+    pub fn lacks(&self, scenario: &Scenario) -> Option<String> {
+        let lacks = match self.ready() {
+            Ok(ready) => ready.lacks(scenario),
+            Err(unavailable) => Some(unavailable.reason.clone()),
+        };
+        lacks.or_else(|| {
+            let missing = self.missing.get()?;
+            missing.lack(scenario).and_then(|_| missing.reason(scenario))
+        })
+    }
+
+    /// Whether the store answers the plainest calls, which is asked once; what it said to them if not.
+    pub(crate) fn preflight(&self, ready: &Ready, settings: &Settings) -> &Result<(), String> {
+        self.preflight.get_or_init(|| runner::preflight(&ready.backend, settings))
+    }
 }
 
 impl Ready {
     fn probe(opened: Opened) -> Result<Self, Unavailable> {
-        let Opened { backend, about, guard } = opened;
-        let capabilities = Capabilities::probe(backend.as_ref()).map_err(|error| {
+        let Opened { backend, about, place, guard } = opened;
+        let capabilities = Probe::start(&backend).map_err(|error| {
             let reason = format!("{} could not be opened: {error}", backend.name());
             Unavailable { story: reason.clone(), reason, is_named: true }
         })?;
-        Ok(Self { backend, about, capabilities, _guard: guard })
+        Ok(Self { backend, about, place, capabilities, _guard: guard })
     }
 
-    /// Why a scenario makes no sense on this target, where that is so.
+    /// Why a scenario makes no sense on this target, if that is so.
     pub fn lacks(&self, scenario: &Scenario) -> Option<String> {
-        scenario.needs.iter().find_map(|need| self.capabilities.lacks(*need))
-    }
-}
-
-/// What the stores of a backend can do beyond the core functions.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-pub struct Capabilities {
-    /// Whether there are [`Leases`](crate::store::Leases).
-    pub leases: bool,
-    /// Whether there are [`Revisions`](crate::store::Revisions).
-    pub revisions: bool,
-    /// Whether there are [`Transactions`](crate::store::Transactions).
-    pub transactions: bool,
-    /// Whether there are [`Directories`](crate::store::Directories).
-    pub directories: bool,
-    /// Whether the history may be compacted.
-    pub disposable: bool,
-    /// What the backend says of its limits.
-    pub limits: Limits,
-}
-
-impl Capabilities {
-    fn probe(backend: &dyn Backend) -> Result<Self, StoreError> {
-        let paused = backend.clock() == Clock::Virtual;
-        let runtime = Builder::new_current_thread().enable_all().start_paused(paused).build();
-        let runtime = runtime
-            .map_err(|error| StoreError::new(crate::store::ErrorKind::Other, error.to_string()))?;
-        runtime.block_on(async {
-            let probe = async {
-                let store = backend.instance().await?.open().await?;
-                let capabilities = Self {
-                    leases: store.leases().is_some(),
-                    revisions: store.revisions().is_some(),
-                    transactions: store.transactions().is_some(),
-                    directories: store.directories().is_some(),
-                    disposable: backend.is_disposable(),
-                    limits: backend.limits(),
-                };
-                store.close().await?;
-                Ok(capabilities)
-            };
-            let late = || {
-                StoreError::new(
-                    crate::store::ErrorKind::DeadlineExceeded,
-                    format!("no client within {PROBE:?}"),
-                )
-            };
-            let probe = AssertUnwindSafe(tokio::time::timeout(PROBE, probe)).catch_unwind();
-            match probe.await {
-                Ok(probed) => probed.unwrap_or_else(|_| Err(late())),
-                Err(panic) => Err(StoreError::new(
-                    crate::store::ErrorKind::Other,
-                    format!("it panicked: {}", crate::runner::panic_message(panic)),
-                )),
-            }
+        scenario.needs.iter().find_map(|need| match need {
+            Need::Reopen => self.cannot_reopen(&[Ending::Clean, Ending::Crash]),
+            Need::PowerLoss => self.cannot_reopen(&[Ending::PowerLoss]),
+            need => self.capabilities.lack(*need).map(String::from),
         })
     }
 
-    fn lacks(&self, need: Need) -> Option<String> {
-        let (is_there, lack) = match need {
-            Need::Leases => (self.leases, "the store has no leases"),
-            Need::Revisions => (self.revisions, "the store has no revisions"),
-            Need::Transactions => (self.transactions, "the store has no transactions"),
-            Need::Directories => (self.directories, "the store has no directories"),
-            Need::BinaryKeys => (self.limits.binary_keys, "the store's keys are UTF-8 only"),
-            Need::Disposable => (
-                self.disposable,
-                "the server is somebody's, and its history is not to be compacted",
-            ),
+    fn cannot_reopen(&self, endings: &[Ending]) -> Option<String> {
+        endings.iter().find_map(|ending| self.backend.cannot_reopen(*ending))
+    }
+}
+
+/// Asks a backend what its stores have.
+struct Probe;
+
+impl Probe {
+    /// Opens a client of a store, on a thread that is given up if the store blocks it; why not, where it cannot.
+    fn start(backend: &Arc<dyn Backend>) -> Result<Capabilities, String> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        let (backend, step) = (backend.clone(), Arc::new(Mutex::new("starting a runtime")));
+        let steps = step.clone();
+        let case = panics::case_name(backend.name(), "probe");
+        let thread = thread::Builder::new().name(case.clone()).spawn(move || {
+            panics::Log::of(case).take_thread();
+            let _ = sender.send(Self::here(backend.as_ref(), &steps));
+        });
+        thread.map_err(|error| format!("no thread could be started: {error}"))?;
+        // The thread itself gives up earlier, unless it is blocked.
+        let probed = receiver.recv_timeout(PROBE + PROBE / 10);
+        let doing = || *step.lock().unwrap_or_else(PoisonError::into_inner);
+        match probed {
+            Ok(probed) => probed.map_err(|error| format!("{} {error}", doing())),
+            Err(_) => Err(format!("{} blocked its thread for {PROBE:?}", doing())),
+        }
+    }
+
+    fn here(backend: &dyn Backend, step: &Mutex<&'static str>) -> Result<Capabilities, String> {
+        let paused = backend.clock() == Clock::Virtual;
+        let runtime = Builder::new_current_thread().enable_all().start_paused(paused).build();
+        let runtime = runtime.map_err(|error| format!("failed: {error}"))?;
+        let begin = |what| *step.lock().unwrap_or_else(PoisonError::into_inner) = what;
+        let probe = async {
+            begin("making a store");
+            let instance = backend.instance().await?;
+            begin("opening a client");
+            let store = instance.open().await?;
+            begin("asking a client what it can do");
+            let capabilities = Capabilities::of(&Asked { store: store.as_ref(), backend });
+            begin("`close`");
+            store.close().await?;
+            drop(store);
+            instance.close().await?;
+            Ok::<_, StoreError>(capabilities)
         };
-        (!is_there).then(|| lack.into())
+        runtime.block_on(async {
+            match AssertUnwindSafe(timeout(PROBE, probe)).catch_unwind().await {
+                Ok(Ok(probed)) => probed.map_err(|error| format!("failed: {error}")),
+                Ok(Err(_)) => Err(format!("did not end within {PROBE:?}")),
+                Err(panic) => Err(format!("panicked: {}", panics::caught(panic))),
+            }
+        })
     }
 }

@@ -1,24 +1,24 @@
-//! When every key, lease and watch of a case lived, as far as its commands and their answers tell.
+//! When every key, lease and watch of a case lived, as far as its commands and their answers say.
 
 mod lanes;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use crate::command::Command;
 use crate::scenario::Scenario;
-use crate::scenario::command::Command;
 use crate::transcript::{Entry, Moment, Transcript};
 
 use self::lanes::Lanes;
 
-/// How many lanes are told; what a script has beyond them is counted.
+/// How many lanes are reported; what a script has beyond them is counted.
 pub const LANES: usize = 24;
-/// How many marks of one lane are told; what it has beyond them is counted.
+/// How many marks of one lane are reported; what it has beyond them is counted.
 pub const MARKS: usize = 64;
 
 /// A moment, as a place among the commands that were run: 2.5 is halfway through the third.
 ///
-/// In virtual time many commands take none, and a place tells them apart where a time would not.
+/// In virtual time many commands take none, and a place reports them apart where a time would not.
 pub type Place = f64;
 
 /// A case as it went: its commands, and below them a lane for everything that lived.
@@ -57,7 +57,7 @@ pub struct Lane {
     pub name: String,
     /// The times that it lived, one after the other.
     pub lives: Vec<Life>,
-    /// The times to live that it was granted.
+    /// The TTLs that it was granted.
     pub terms: Vec<Term>,
     /// What was done to it, or seen of it.
     pub marks: Vec<Mark>,
@@ -90,15 +90,15 @@ pub struct Life {
 pub enum Ending {
     /// It was deleted, revoked or closed by a command.
     Ordered,
-    /// Its time to live ran out, and the moment was judged.
+    /// Its TTL ran out, and the moment was judged.
     Expired(Moment),
-    /// It was found gone: when it went, nobody saw.
+    /// It was found gone: when it went, no one saw.
     Gone,
     /// It ended with an error.
     Broken,
 }
 
-/// A time to live as it was granted.
+/// A TTL as it was granted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Term {
     /// When the command began that asked for it.
@@ -124,7 +124,7 @@ pub struct Mark {
     pub words: Cow<'static, str>,
 }
 
-/// What a mark stands for.
+/// What a mark means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MarkKind {
     /// It was written, or renewed.
@@ -133,9 +133,9 @@ pub enum MarkKind {
     Seen,
     /// It was looked for, and not there.
     Missed,
-    /// A watch told of a write.
+    /// A watch reported of a write.
     Put,
-    /// A watch told of a deletion.
+    /// A watch reported of a deletion.
     Delete,
     /// A command about it was answered by an error.
     Refused,
@@ -281,7 +281,7 @@ mod tests {
     fn a_term_that_outlasts_the_script_has_no_end() {
         let timeline = timeline(
             "update k v ttl=2s\nread k\n",
-            &[(NOW, granted(2 * SECOND)), (SECOND, Answer::Value(Some(b"v".to_vec())))],
+            &[(NOW, granted(2 * SECOND)), (SECOND, Answer::Value(Some("v".into())))],
         );
         assert_eq!(timeline.lanes[0].terms[0].until, None);
         assert_eq!(timeline.lanes[0].lives[0].end, None);
@@ -295,7 +295,7 @@ mod tests {
                 (NOW, granted(2 * SECOND)),
                 (NOW, Answer::Done),
                 (3 * SECOND, Answer::Done),
-                (NOW, Answer::Value(Some(b"w".to_vec()))),
+                (NOW, Answer::Value(Some("w".into()))),
             ],
         );
         let term = timeline.lanes[0].terms[0];
@@ -336,7 +336,7 @@ mod tests {
 
     #[test]
     fn a_watch_has_its_events_and_its_end() {
-        let events = vec![WatchEvent::put("k", "v"), WatchEvent::delete("k")];
+        let events = vec![WatchEvent::put("k", "v").into(), WatchEvent::delete("k").into()];
         let error = Some(StoreError::new(ErrorKind::Canceled, "no more"));
         let answer = Answer::Events(Events { events, error, ..Events::default() });
         let timeline = timeline("watch k as=w\nevents w\n", &[(NOW, Answer::Done), (NOW, answer)]);

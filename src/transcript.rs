@@ -1,64 +1,94 @@
 //! What the commands of a scenario were seen to answer, with times, and how each answer reads.
 
+mod events;
 mod expiry;
+mod order;
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+pub use self::events::{Event, EventCount, Events, Writes};
 pub use self::expiry::{Expiry, Moment};
-use crate::linear::{self, Operation};
-use crate::scenario::words::{distance, quote, quote_value, seconds};
-use crate::store::{KeyMetadata, OpAnswer, Page, StoreError, TimeToLive, WatchEvent};
+pub use self::order::Order;
+use crate::backend::Clock;
+use crate::history::Calls;
+pub use crate::history::Race;
+use crate::history::linear::{Linear, Register};
+use crate::store::{KeyMetadata, OpAnswer, Page, StoreError, TimeToLive};
+pub use crate::words::Value;
+use crate::words::{distance, quote_value, seconds};
 
 /// Everything that one run of a scenario was seen to answer.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Transcript {
     /// One entry a command that was run, in the order of the script.
     pub entries: Vec<Entry>,
     /// How the run ended.
     pub end: End,
+    /// The clock that its times are of. Recorded runs of earlier versions do not say.
+    #[serde(default)]
+    pub clock: Clock,
+}
+
+impl Transcript {
+    /// How long the commands took by the store's clock.
+    pub fn length(&self) -> Duration {
+        self.entries.iter().map(|entry| entry.at + entry.took).max().unwrap_or_default()
+    }
+
+    /// A run that ended before its first command.
+    pub fn ended(end: End) -> Self {
+        Self { entries: Vec::new(), end, clock: Clock::default() }
+    }
 }
 
 /// How a run of a scenario ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum End {
     /// Every command was run, and nothing was left behind.
     Finished,
-    /// Every command was run, and what the scenario wrote could not be taken away again: why.
+    /// Every command was run, and what the scenario wrote could not be taken away again: why. That is judged by no scenario
+    /// but those about deletion, and harms no other client below a prefix of its own.
     LeftBehind(String),
+    /// Every command was run, and the store panicked or could not be taken down afterwards: how.
+    Collapsed(String),
     /// The run could not go on: why.
     Broken(String),
+    /// Others wrote to the store, where the scenario counts all its writes: how that was seen.
+    Disturbed(String),
+    /// The store took so long for its calls that no more were made.
+    Slow(String),
+    /// A client could not be opened: why.
+    Unopened(String),
     /// The server stopped answering: why.
     Lost(String),
-    /// Somebody ended the run.
+    /// a user ended the run.
     Aborted,
 }
 
 /// One command and what it was seen to answer.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     /// The client that it ran on; `None` is the first one.
     pub client: Option<String>,
     /// The words that stand before its answers where the block has several commands.
     pub label: String,
     /// When it began, counted from the start of the run on the store's clock.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub at: Duration,
     /// How long it took on the store's clock.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub took: Duration,
     /// What it was seen to answer.
     pub answer: Answer,
 }
 
 /// What a command was seen to answer.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
+#[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// It was done, and there is nothing to say.
     Done,
@@ -66,12 +96,12 @@ pub enum Answer {
     Error(StoreError),
     /// The store panicked.
     Panic(String),
-    /// The script asks for the end of a time to live that the store never granted.
-    NoTtl(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Vec<u8>),
+    /// The script asks for the end of a TTL that the store never granted.
+    NoTtl(#[serde(with = "crate::wire")] Vec<u8>),
     /// The value of a key.
-    Value(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Option<Vec<u8>>),
+    Value(Option<Value>),
     /// The keys of a list.
-    Keys(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Vec<Vec<u8>>),
+    Keys(#[serde(with = "crate::wire")] Vec<Vec<u8>>),
     /// The keys of a list, counted.
     KeyCount(KeyCount),
     /// A list that was cut off at a limit.
@@ -80,35 +110,37 @@ pub enum Answer {
     Events(Events),
     /// The events of a watch, counted.
     EventCount(EventCount),
-    /// A time to live was asked for and granted.
+    /// A TTL was asked for and granted.
     Granted {
         /// The time asked for.
-        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+        #[serde(with = "crate::wire")]
         asked: Duration,
         /// The time granted.
-        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+        #[serde(with = "crate::wire")]
         granted: Duration,
     },
     /// A lease was set back to its full time.
     Renewed {
         /// The time it was granted first.
-        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+        #[serde(with = "crate::wire")]
         granted: Duration,
         /// The time it was said to have now.
-        #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+        #[serde(with = "crate::wire")]
         renewed: Duration,
     },
     /// What the store said is left of a lease.
     Left(Left),
-    /// A revision, told from a mark.
+    /// A revision, reported from a mark.
     Revision(Mark, i64),
-    /// The counters of a key, told from a mark if there is one.
+    /// The counters of a key, reported from a mark if there is one.
     Metadata(Option<Mark>, Option<KeyMetadata>),
     /// What a transaction did; the words of each operation that was done stand before its answer.
-    Txn(bool, Vec<(String, OpAnswer)>),
+    Txn(bool, Vec<(String, OpSeen)>),
     /// Every call of a race for one register, in no order.
-    History(Vec<Operation>),
-    /// How many of a race's rounds went as they must.
+    History(Register),
+    /// Every call of a race, and what its watches delivered, by which its rounds are judged.
+    Calls(Calls),
+    /// How many of a race's rounds went as they must, in runs that were recorded without its calls.
     Race(Race),
     /// Keys were waited for to be gone.
     Expired(Vec<Expiry>),
@@ -117,8 +149,7 @@ pub enum Answer {
 }
 
 /// A revision that a script remembers, and what it calls it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// The name.
     pub name: String,
@@ -126,35 +157,33 @@ pub struct Mark {
     pub revision: i64,
 }
 
-/// The events of a watch since it was last asked for them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-pub struct Events {
-    /// The events.
-    pub events: Vec<WatchEvent>,
-    /// What was wrong with the revisions that they came with.
-    pub flaws: Vec<String>,
-    /// The error that ended the watch.
-    pub error: Option<StoreError>,
-    /// The mark that revisions are told from, where they are.
-    pub since: Option<Mark>,
+/// What an operation of a transaction answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpSeen {
+    /// A key was written.
+    Put,
+    /// So many keys were deleted.
+    Deleted(usize),
+    /// The value of a key.
+    Value(Option<Value>),
+    /// Keys.
+    Keys(#[serde(with = "crate::wire")] Vec<Vec<u8>>),
 }
 
-/// How many of a race's rounds went as they must.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-pub struct Race {
-    /// How many rounds there were.
-    pub rounds: usize,
-    /// How many went as they must.
-    pub good: usize,
-    /// What was seen in the first that did not.
-    pub trouble: Option<String>,
+impl From<OpAnswer> for OpSeen {
+    fn from(answer: OpAnswer) -> Self {
+        match answer {
+            OpAnswer::Put => Self::Put,
+            OpAnswer::Deleted(count) => Self::Deleted(count),
+            OpAnswer::Value(value) => Self::Value(value.map(Value::from)),
+            OpAnswer::Keys(keys) => Self::Keys(keys),
+        }
+    }
 }
 
 /// A list of keys, counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyCount {
     /// How many keys the answer had.
     pub keys: usize,
@@ -164,59 +193,38 @@ pub struct KeyCount {
     pub ascending: bool,
 }
 
-/// The events of a watch, counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-pub struct EventCount {
-    /// How many puts.
-    pub puts: usize,
-    /// How many deletes.
-    pub deletes: usize,
-    /// How many different keys.
-    pub keys: usize,
-    /// The first event that came after a later write of the same key.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
-    pub disorder: Option<Vec<u8>>,
-    /// What was wrong with the revisions that they came with.
-    pub flaws: Vec<String>,
-    /// The error that ended the watch.
-    pub error: Option<StoreError>,
-}
-
 /// What a store said is left of a lease, and what it can have been.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Left {
     /// The time that was granted.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub granted: Duration,
     /// The least that may be left: the longest that the lease can have run, and a second of rounding, taken off.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub least: Duration,
     /// The most that may be left: the shortest that the lease can have run taken off.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub most: Duration,
     /// What the store said.
     pub said: TimeToLive,
 }
 
-/// Whether a key stayed past the end of every time to live that it ever had.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+/// Whether a key stayed past the end of every TTL that it ever had.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Survival {
     /// The key.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub key: Vec<u8>,
     /// How long it was watched, from the start of the command to the last look.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub watched: Duration,
-    /// When it was found gone, counted likewise.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    /// When it was found gone, counted also.
+    #[serde(with = "crate::wire")]
     pub gone: Option<Duration>,
 }
 
 impl Answer {
-    /// How the answer reads in a script, one string a line; none where there is nothing to say.
+    /// How the answer reads in a script, one string a line; none if there is nothing to say.
     pub fn lines(&self) -> Vec<String> {
         match self {
             Self::Done => Vec::new(),
@@ -224,8 +232,8 @@ impl Answer {
             Self::Panic(message) => {
                 vec![format!("panic: {}", message.lines().next().unwrap_or_default())]
             }
-            Self::NoTtl(key) => vec![format!("{} was granted no time to live", quote(key))],
-            Self::Value(value) => vec![value.as_deref().map_or("(none)".into(), quote_value)],
+            Self::NoTtl(key) => vec![format!("{} was granted no TTL", quote_value(key))],
+            Self::Value(value) => vec![value_line(value.as_ref())],
             Self::Keys(keys) => vec![key_line(keys)],
             Self::KeyCount(count) => vec![count.line()],
             Self::Page(page) => vec![page_line(page)],
@@ -233,7 +241,10 @@ impl Answer {
             Self::Revision(mark, revision) => vec![distance(&mark.name, mark.revision, *revision)],
             Self::Metadata(mark, metadata) => vec![metadata_line(mark.as_ref(), metadata.as_ref())],
             Self::Txn(succeeded, answers) => txn_lines(*succeeded, answers),
-            Self::History(operations) => vec![linear::verdict(operations)],
+            Self::History(register) => vec![history_line(register)],
+            Self::Calls(calls) => {
+                vec![calls.error().map_or_else(|| calls.race().line(), error_line)]
+            }
             Self::Race(race) => vec![race.line()],
             Self::EventCount(count) => count.lines(),
             Self::Granted { asked, granted } => broken(granted < asked, || {
@@ -253,8 +264,18 @@ impl Answer {
         matches!(self, Self::Expired(_) | Self::Survived(_) | Self::NoTtl(_))
     }
 
-    /// Why nothing can be said, where the machine did not let the runner look in time.
+    /// Why the answer is unclear, if the machine did not let the runner look in time.
     pub fn unseen(&self) -> Option<String> {
+        if let Some(race) = self.race() {
+            return race.is_left_out().then(|| {
+                "the store was too slow for any round of the race, while all others ran".into()
+            });
+        }
+        if let Self::Events(Events { is_cut_off: true, .. })
+        | Self::EventCount(EventCount { is_cut_off: true, .. }) = self
+        {
+            return Some("events still came when the time for reading them was over".into());
+        }
         let Self::Expired(expiries) = self else { return None };
         let is_wrong = expiries.iter().any(|expiry| {
             expiry.apart_from.is_some()
@@ -264,12 +285,30 @@ impl Answer {
         if is_wrong { None } else { expiries.iter().find_map(Expiry::unseen) }
     }
 
+    /// Why the answer cannot be judged on any clock: the search for an order of its calls was given up.
+    pub fn undecided(&self) -> Option<String> {
+        let Self::History(register) = self else { return None };
+        (*register.judged() == Linear::Unclear)
+            .then(|| "the calls of the race fit together in too many ways to be judged".into())
+    }
+
+    /// How the rounds of a race went, if it has rounds.
+    fn race(&self) -> Option<&Race> {
+        match self {
+            Self::Calls(calls) if calls.error().is_none() => Some(calls.race()),
+            Self::Race(race) => Some(race),
+            _ => None,
+        }
+    }
+
     /// The error that the store answered, if it did.
     pub fn error(&self) -> Option<&StoreError> {
         match self {
             Self::Error(error) => Some(error),
             Self::Events(events) => events.error.as_ref(),
             Self::EventCount(count) => count.error.as_ref(),
+            Self::History(register) => register.error(),
+            Self::Calls(calls) => calls.error(),
             _ => None,
         }
     }
@@ -277,6 +316,16 @@ impl Answer {
 
 fn broken(is_broken: bool, line: impl FnOnce() -> String) -> Vec<String> {
     if is_broken { vec![line()] } else { Vec::new() }
+}
+
+/// What a history amounts to; where it may have happened, the first error that a call of it answered.
+fn history_line(register: &Register) -> String {
+    match (register.judged(), register.error()) {
+        (Linear::No(call), _) => format!("not linearizable: {call}"),
+        (Linear::Yes | Linear::Unclear, Some(error)) => error_line(error),
+        (Linear::Yes, None) => "linearizable".into(),
+        (Linear::Unclear, None) => "unclear whether it is linearizable".into(),
+    }
 }
 
 fn error_line(error: &StoreError) -> String {
@@ -287,7 +336,7 @@ fn key_line(keys: &[Vec<u8>]) -> String {
     if keys.is_empty() {
         return "(no keys)".into();
     }
-    keys.iter().map(|key| quote(key)).collect::<Vec<_>>().join(" ")
+    keys.iter().map(|key| quote_value(key)).collect::<Vec<_>>().join(" ")
 }
 
 fn page_line(page: &Page) -> String {
@@ -307,52 +356,22 @@ fn metadata_line(mark: Option<&Mark>, metadata: Option<&KeyMetadata>) -> String 
     )
 }
 
-fn txn_lines(succeeded: bool, answers: &[(String, OpAnswer)]) -> Vec<String> {
+fn value_line(value: Option<&Value>) -> String {
+    value.map_or("(none)".into(), Value::to_string)
+}
+
+fn txn_lines(succeeded: bool, answers: &[(String, OpSeen)]) -> Vec<String> {
     let told = answers.iter().filter_map(|(words, answer)| {
         let answer = match answer {
-            OpAnswer::Put => return None,
-            OpAnswer::Deleted(count) => format!("{count} deleted"),
-            OpAnswer::Value(value) => value.as_deref().map_or("(none)".into(), quote_value),
-            OpAnswer::Keys(keys) => key_line(keys),
+            OpSeen::Put => return None,
+            OpSeen::Deleted(count) => format!("{count} deleted"),
+            OpSeen::Value(value) => value_line(value.as_ref()),
+            OpSeen::Keys(keys) => key_line(keys),
         };
         Some(format!("{words}: {answer}"))
     });
     let branch = if succeeded { "then" } else { "else" };
     std::iter::once(branch.into()).chain(told).collect()
-}
-
-impl Events {
-    fn lines(&self) -> Vec<String> {
-        let told = |event: &WatchEvent| event_line(event, self.since.as_ref());
-        let mut lines: Vec<_> = self.events.iter().map(told).collect();
-        lines.extend(self.flaws.iter().cloned());
-        lines.extend(self.error.as_ref().map(error_line));
-        if lines.is_empty() {
-            lines.push("(no events)".into());
-        }
-        lines
-    }
-}
-
-fn event_line(event: &WatchEvent, since: Option<&Mark>) -> String {
-    let line = match event {
-        WatchEvent::Put { key, value, .. } => format!("put {} {}", quote(key), quote_value(value)),
-        WatchEvent::Delete { key, .. } => format!("delete {}", quote(key)),
-    };
-    let Some(mark) = since else { return line };
-    match event.mod_revision() {
-        Some(revision) => format!("{line} at {}", distance(&mark.name, mark.revision, revision)),
-        None => format!("{line} at no revision"),
-    }
-}
-
-impl Race {
-    fn line(&self) -> String {
-        match &self.trouble {
-            None => format!("{} of {}", self.good, self.rounds),
-            Some(trouble) => format!("{} of {}: {trouble}", self.good, self.rounds),
-        }
-    }
 }
 
 impl KeyCount {
@@ -362,18 +381,6 @@ impl KeyCount {
             0 => format!("{} keys, {order}", self.keys),
             repeated => format!("{} keys, {order}, {repeated} more than once", self.keys),
         }
-    }
-}
-
-impl EventCount {
-    fn lines(&self) -> Vec<String> {
-        let mut line = format!("{} puts, {} deletes, {} keys", self.puts, self.deletes, self.keys);
-        match &self.disorder {
-            Some(key) => line.push_str(&format!(", out of order at {}", quote(key))),
-            None => line.push_str(", in order"),
-        }
-        let flaws = self.flaws.iter().cloned();
-        std::iter::once(line).chain(flaws).chain(self.error.as_ref().map(error_line)).collect()
     }
 }
 
@@ -398,7 +405,7 @@ impl Left {
 
 impl Survival {
     fn line(&self) -> String {
-        let key = quote(&self.key);
+        let key = quote_value(&self.key);
         match self.gone {
             None => format!("{key} survived"),
             Some(gone) => format!("{key} vanished: found gone after {}", seconds(gone)),

@@ -1,15 +1,20 @@
 //! Judges a transcript against its script: a pure function, so that a recorded run can be judged again.
 
-mod lapse;
+mod charge;
 mod replay;
+mod slow_machine;
 
+use serde::{Deserialize, Serialize};
 use similar::{ChangeTag, TextDiff};
 
-use self::lapse::lapse;
-use self::replay::{Culprit, Replayed, replay};
+use self::charge::{Wrong, charge};
+use self::replay::{FirstMismatch, Replayed, replay};
+use self::slow_machine::{Step, excuse};
+use crate::backend::Clock;
 use crate::scenario::Scenario;
 use crate::store::ErrorKind;
-use crate::transcript::{End, Transcript};
+use crate::transcript::{Answer, End, Transcript};
+use crate::words::quote_value;
 
 /// How many unchanged lines are shown around a change.
 const CONTEXT: usize = 3;
@@ -27,30 +32,43 @@ pub enum Verdict {
     Failed(Box<Mismatch>),
     /// It passed, and a list of known failures says that it does not: what to strike out.
     Stale(String),
-    /// Nothing can be said of the store: why.
-    Inconclusive(String),
+    /// Neither that the store is right nor that it is wrong was seen: why.
+    Unclear(String),
     /// kvspec could not do its job: why.
     Errored(String),
 }
 
 /// Where and how a store answered otherwise than the contract demands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mismatch {
     /// The line of the command whose answer was wrong, counted from 1.
     pub line: usize,
     /// That command.
     pub command: String,
+    /// The clause that the answer breaks, where the answer shows which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clause: Option<String>,
+    /// The functions that do not work at all, and what is not judged for want of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<String>,
     /// The script against what was observed, around every difference.
     pub diff: Vec<DiffLine>,
-    /// The store's own words where it answered errors that were not expected.
+    /// One sentence about each error that was not expected, which says whose words it is in.
     pub notes: Vec<String>,
 }
 
+impl Mismatch {
+    /// The clauses of the failure, the one that is broken first, then those of the script.
+    pub fn clauses<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = &'a str> {
+        let broken = self.clause.as_deref();
+        let others = scenario.clauses.iter().map(String::as_str);
+        broken.into_iter().chain(others.filter(move |id| Some(*id) != broken))
+    }
+}
+
 /// One line of a diff.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum DiffLine {
     /// The line is the same in both, or lines were left out (`None`).
     Same(Option<String>),
@@ -70,11 +88,16 @@ pub fn judge(scenario: &Scenario, transcript: &Transcript) -> Verdict {
                 mismatch.notes.push(format!("cleaning up: {reason}"));
                 Verdict::Failed(mismatch)
             }
+            verdict => verdict,
+        },
+        End::Collapsed(reason) => match judge_answers(scenario, transcript) {
+            Verdict::Failed(mismatch) => Verdict::Failed(mismatch),
             _ => Verdict::Errored(reason.clone()),
         },
+        End::Disturbed(reason) | End::Slow(reason) => Verdict::Unclear(reason.clone()),
         End::Aborted => Verdict::Errored("interrupted before its end".into()),
-        End::Lost(reason) => Verdict::Errored(format!("the server was lost: {reason}")),
-        End::Broken(reason) => Verdict::Errored(reason.clone()),
+        End::Lost(reason) => Verdict::Errored(format!("interrupted: {reason}")),
+        End::Broken(reason) | End::Unopened(reason) => Verdict::Errored(reason.clone()),
     }
 }
 
@@ -85,24 +108,58 @@ fn judge_answers(scenario: &Scenario, transcript: &Transcript) -> Verdict {
             return Verdict::Errored(format!("the transcript does not fit the script: {error}"));
         }
     };
-    let Some(culprit) = replayed.culprit(&normal(&scenario.text)) else { return Verdict::Passed };
-    if let Some(reason) = transcript.entries[culprit.entry].answer.unseen() {
-        return Verdict::Inconclusive(reason);
+    let expected = normal(&scenario.text);
+    let Some(first) = replayed.first_mismatch(&expected) else { return Verdict::Passed };
+    if let Some(reason) = senseless(&first, transcript) {
+        return Verdict::Errored(reason);
     }
-    match excuse(&replayed, &culprit, transcript) {
-        Some(reason) => Verdict::Inconclusive(reason),
-        None => Verdict::Failed(Box::new(mismatch(scenario, transcript, replayed, culprit))),
+    match unclear(&replayed, &expected, &first, transcript) {
+        Some(reason) => Verdict::Unclear(reason),
+        None => Verdict::Failed(Box::new(mismatch(scenario, transcript, replayed, first))),
     }
 }
 
-/// Why a wrong answer says nothing: the machine was so slow that a time to live ran out before the script meant it to.
-fn excuse(replayed: &Replayed, culprit: &Culprit, transcript: &Transcript) -> Option<String> {
-    let entries = &transcript.entries[..=culprit.entry];
-    let lapsed = lapse(replayed.commands.iter().zip(entries))?;
+/// Why a script is wrong that asks for the end of a TTL which nothing has: no store answered that.
+fn senseless(first: &FirstMismatch, transcript: &Transcript) -> Option<String> {
+    let Answer::NoTtl(key) = &transcript.entries[first.entry].answer else { return None };
+    Some(format!(
+        "the script asks in line {} for the expiry of a TTL that {} does not have here: {}",
+        first.line,
+        quote_value(key),
+        first.command
+    ))
+}
+
+/// Why a wrong answer is unclear: the machine was too slow to look in time, or a TTL that the answer depends on ran out
+/// before the script meant it to. On virtual time no machine is slow.
+fn unclear(
+    replayed: &Replayed,
+    expected: &str,
+    first: &FirstMismatch,
+    transcript: &Transcript,
+) -> Option<String> {
+    let entries = &transcript.entries[..=first.entry];
+    if let Some(reason) = entries[first.entry].answer.undecided() {
+        return Some(reason);
+    }
+    if transcript.clock == Clock::Virtual {
+        return None;
+    }
+    if let Some(reason) = entries[first.entry].answer.unseen() {
+        return Some(reason);
+    }
     // A call that hung is the store's own slowness, and excuses nothing.
     let hung = |kind| kind == ErrorKind::DeadlineExceeded;
-    let has_hung = entries.iter().any(|entry| entry.answer.error().is_some_and(|e| hung(e.kind)));
-    (!has_hung).then_some(lapsed)
+    if entries.iter().any(|entry| entry.answer.error().is_some_and(|e| hung(e.kind))) {
+        return None;
+    }
+    let steps = replayed.commands.iter().zip(entries).enumerate();
+    let steps = steps.map(|(at, (command, entry))| Step {
+        command,
+        entry,
+        expected: replayed.expected_of(expected, at),
+    });
+    excuse(&steps.collect::<Vec<_>>())
 }
 
 /// The script as it would read if it expected what was observed.
@@ -120,13 +177,20 @@ fn mismatch(
     scenario: &Scenario,
     transcript: &Transcript,
     replayed: Replayed,
-    culprit: Culprit,
+    first: FirstMismatch,
 ) -> Mismatch {
     let expected = normal(&scenario.text);
     let notes = replayed.notes(&expected, transcript);
     let diff = difference(&expected, &replayed.text);
-    let Culprit { line, command, .. } = culprit;
-    Mismatch { line, command, diff, notes }
+    let clause = charge(&Wrong {
+        before: &replayed.commands[..first.entry],
+        command: &replayed.commands[first.entry],
+        expected: &replayed.expected_of(&expected, first.entry),
+        observed: &transcript.entries[first.entry].answer,
+        clauses: &scenario.clauses,
+    });
+    let FirstMismatch { line, command, .. } = first;
+    Mismatch { line, command, clause, missing: None, diff, notes }
 }
 
 /// The differences between two texts, with a few lines around each.

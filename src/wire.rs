@@ -1,4 +1,4 @@
-//! How bytes and times are written in recorded runs: text where it is text, what is padded in short, whole nanoseconds.
+//! How bytes and times are written in recorded runs: text where it is text, and whole nanoseconds.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,50 +10,11 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::scenario::words::padding;
-
-/// The longest padding that is written as it is, and the longest that is believed.
-const SHORT: usize = 1024;
-const LONG: usize = 1 << 30;
-
-/// How bytes are written that are no plain text.
+/// How bytes are written that are not UTF-8.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-enum Form {
-    /// They are not UTF-8.
-    Encoded { base64: String },
-    /// They end in many bytes that are all the same.
-    Padded {
-        #[serde(with = "crate::wire")]
-        start: Vec<u8>,
-        fill: u8,
-        times: usize,
-    },
-}
-
-impl Form {
-    fn of(bytes: &[u8]) -> Self {
-        Self::Encoded { base64: BASE64_STANDARD.encode(bytes) }
-    }
-
-    fn padded(bytes: &[u8]) -> Option<Self> {
-        let times = padding(bytes);
-        let (start, fill) = (bytes[..bytes.len() - times].to_vec(), *bytes.last()?);
-        (times > SHORT).then_some(Self::Padded { start, fill, times })
-    }
-
-    fn bytes(self) -> Result<Vec<u8>, String> {
-        match self {
-            Self::Encoded { base64 } => {
-                BASE64_STANDARD.decode(base64).map_err(|error| error.to_string())
-            }
-            Self::Padded { times, .. } if times > LONG => Err(format!("{times} is too long")),
-            Self::Padded { mut start, fill, times } => {
-                start.resize(start.len() + times, fill);
-                Ok(start)
-            }
-        }
-    }
+#[serde(deny_unknown_fields)]
+struct Encoded {
+    base64: String,
 }
 
 /// Writes a value; the two functions are what `serde(with = "crate::wire")` looks for.
@@ -89,12 +50,9 @@ impl Wire for Duration {
 
 impl Wire for Vec<u8> {
     fn write<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        if let Some(padded) = Form::padded(self) {
-            return padded.serialize(to);
-        }
         match std::str::from_utf8(self) {
             Ok(text) => to.serialize_str(text),
-            Err(_) => Form::of(self).serialize(to),
+            Err(_) => Encoded { base64: BASE64_STANDARD.encode(self) }.serialize(to),
         }
     }
 
@@ -122,8 +80,8 @@ impl<'de> Visitor<'de> for BytesVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<u8>, A::Error> {
-        let form = Form::deserialize(MapAccessDeserializer::new(map))?;
-        form.bytes().map_err(de::Error::custom)
+        let Encoded { base64 } = Encoded::deserialize(MapAccessDeserializer::new(map))?;
+        BASE64_STANDARD.decode(base64).map_err(de::Error::custom)
     }
 }
 
@@ -209,18 +167,6 @@ mod tests {
         let bytes = bytes.to_vec();
         assert_eq!(written(&bytes), text);
         assert_eq!(read::<Vec<u8>>(text), bytes);
-    }
-
-    #[rstest]
-    #[case(b"0", b'.', 1 << 20)]
-    #[case(b"\xff", 0, 1 << 20)]
-    #[case(b"", b'x', 2000)]
-    fn padding_is_written_in_short(#[case] start: &[u8], #[case] fill: u8, #[case] times: usize) {
-        let mut bytes = start.to_vec();
-        bytes.resize(times, fill);
-        let text = written(&bytes);
-        assert!(text.len() < 300, "{text}");
-        assert_eq!(read::<Vec<u8>>(&text), bytes);
     }
 
     #[rstest]

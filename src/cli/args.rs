@@ -1,4 +1,4 @@
-//! What the command line may say.
+//! The arguments of the command line.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,24 +8,23 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 
-use super::backends::{self, Openers};
-#[cfg(feature = "redis")]
-use super::servers::RedisArgs;
 #[cfg(feature = "etcd")]
-use super::servers::ServerArgs;
+use super::backends::Etcd;
+use super::backends::{self, BackendArgs, FlagArgs, Other, Program};
+use super::known::KnownArgs;
+use super::report_files::ReportFiles;
 use super::{Problem, said};
-use crate::builtin::NAMES;
+use crate::builtin;
+use crate::contract;
+use crate::explore::Search;
 use crate::harness::REQUIRE_SERVER;
-use crate::known::KnownFailures;
-use crate::plan::Filter;
+use crate::plan::{Filter, JOB_INDEX, SHARDS, Shard};
 use crate::runner::Abort;
-use crate::scenario::words::Span;
 use crate::scenario::{self, Scenario};
-#[cfg(feature = "etcd")]
-use crate::server::endpoints;
 use crate::target::Target;
+use crate::words::Span;
 
-/// Proves on a running store whether it does what etcd promises.
+/// Test whether a running store keeps etcd's guarantees.
 #[derive(Debug, Parser)]
 #[command(
     version,
@@ -33,15 +32,15 @@ use crate::target::Target;
 Examples:
   kvspec run                                     the memory store, and etcd if a server is found
   kvspec run --backend etcd core/watch           the watch scenarios on etcd alone
-  kvspec run --endpoints http://127.0.0.1:2379   a server of your own
-  kvspec run --html run.html                     a page to look at, with a timeline of every case
-  kvspec run --junit run.xml --json run.json     reports for machines, and a run to judge again
-  kvspec list                                    every scenario and its law
+  kvspec run --endpoints http://127.0.0.1:2379   your own server
+  kvspec run --html run.html                     a page for the browser, with a timeline of every case
+  kvspec run --junit run.xml --json run.json     reports for machines, and a recorded run
+  kvspec list                                    every scenario and its title
 
-Exit codes: 0 all passed or skipped as allowed, 1 a failure, 2 could not judge."
+Exit codes: 0 passed or skipped, 1 failed, 2 no verdict."
 )]
 pub(super) struct Args {
-    /// When to use colour; auto: on a terminal, unless NO_COLOR is set.
+    /// Colour; auto uses it on a terminal, unless NO_COLOR is set.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
     pub color: Color,
     #[command(subcommand)]
@@ -57,126 +56,145 @@ pub(super) enum Color {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Job {
-    /// Run scenarios against stores, and say which passed.
+    /// Run scenarios against stores.
     #[command(after_help = "\
 Example:
   kvspec run --backend etcd --endpoints http://127.0.0.1:2379 --exact core/watch/two-updates-one-key")]
     Run(Box<RunArgs>),
-    /// Judge the transcripts of a recorded run again, without a server, and say where a verdict changed.
+    /// Judge a recorded run again, without a server, and report which verdicts changed.
     #[command(after_help = "\
-Example: what a changed script makes of yesterday's run
+Example: judge yesterday's run by a changed script
   kvspec run --json run.json
   kvspec judge run.json --scenarios scenarios
 
-Exit codes: 0 every verdict is the same, 1 one changed, 2 the file cannot be used or a scenario is gone.")]
+Exit codes: 0 every verdict is the same, 1 one changed, 2 a file cannot be used, or a scenario or a shard is missing.")]
     Judge(JudgeArgs),
-    /// Make any report from a recorded run.
-    #[command(after_help = "Example:\n  kvspec report run.json --html run.html --junit run.xml")]
+    /// Write reports of recorded runs.
+    #[command(after_help = "\
+Example:
+  kvspec report run.json --html run.html --junit run.xml
+Example: four shards, each recorded on a machine of its own, on one page
+  kvspec report shard-1.json shard-2.json shard-3.json shard-4.json --html run.html
+
+Exit codes: 0 the reports are written, 2 a file cannot be used or a shard is missing.")]
     Report(ReplayArgs),
-    /// Run the same scripts on two stores, and show where they answer differently.
+    /// Run the same scripts on two stores, and show which answers differ.
     #[command(after_help = "\
 Example: before an upgrade
   kvspec compare --endpoints http://127.0.0.1:2379 --with-endpoints http://127.0.0.1:2381")]
     Compare(Box<CompareArgs>),
-    /// Write a crate with a small store that passes, to begin your own with.
+    /// Run random programs on a store, and write a script of each answer that the memory store, or another store, does not give.
+    #[command(after_help = "\
+Example: ten minutes, with the scripts of earlier searches first
+  kvspec explore --backend etcd --for 10m --seed 7 --corpus corpus --out corpus
+Example: before an upgrade, two stores without a model
+  kvspec explore --against etcd --endpoints http://127.0.0.1:2379 --with-endpoints http://127.0.0.1:2381
+
+Exit codes: 0 no difference, 1 a difference, 2 a server is missing, nothing could be compared, or a usage error.")]
+    Explore(Box<ExploreArgs>),
+    /// Create a crate with a small store that passes, as a start for your own.
     #[command(after_help = "Example:\n  kvspec new demo && cd demo && cargo test")]
     New(NewArgs),
-    /// Show what several stores can do, measured in one run.
+    /// Compare the results of several stores, measured in one run.
     #[command(after_help = "Example:\n  kvspec matrix --backend memory,etcd --markdown")]
     Matrix(Box<MatrixArgs>),
-    /// Name every scenario, its law and its clauses; starts nothing.
+    /// List scenarios with their titles and clauses; starts nothing.
     #[command(after_help = "Example:\n  kvspec list core/ttl")]
     List(ListArgs),
-    /// Run the suite on stores broken on purpose, and say which scenario noticed which; fails where one got through.
-    #[command(name = "self-check", after_help = "Example:\n  kvspec self-check --verbose")]
+    /// Print scenarios with line numbers.
+    #[command(after_help = "Example:\n  kvspec show core/watch/two-updates-one-key")]
+    Show(ShowArgs),
+    /// Run the suite on stores broken on purpose (mutants), and fail if it misses one.
+    #[command(name = "self-check", after_help = "Example:\n  kvspec self-check --full --verbose")]
     SelfCheck(SelfCheckArgs),
-    /// Write what etcd v3.5.1 answers to scripts, beside each as FILE.new.
+    /// Write the answers of etcd v3.5.1 to scripts, each next to its script as FILE.new.
     #[cfg(feature = "etcd")]
     #[command(after_help = "Example:\n  kvspec record --scenarios scenarios core/watch")]
     Record(RecordArgs),
-    /// Start the server that `run` would find, and run a command with ETCD_ENDPOINTS set.
+    /// Start the server that `run` would use, and run a command with ETCD_ENDPOINTS set.
     #[cfg(feature = "etcd")]
     #[command(after_help = "Example:\n  kvspec serve -- cargo nextest run")]
     Serve(ServeArgs),
+    /// Print a completion script for a shell.
+    #[command(
+        after_help = "Example:\n  kvspec completions bash >~/.local/share/bash-completion/completions/kvspec"
+    )]
+    Completions(CompletionsArgs),
+    /// Print the man page.
+    #[command(after_help = "Example:\n  kvspec man >~/.local/share/man/man1/kvspec.1")]
+    Man,
 }
 
 #[derive(Debug, Group)]
 pub(super) struct RunArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// The backends to run against, separated by commas; memory and etcd where it is not given.
+    /// Backends, separated by commas [default: memory,etcd; with --endpoints etcd alone]
     #[arg(long, value_delimiter = ',', value_parser = backends::name)]
     pub backend: Vec<String>,
-    /// A list of known failures: of one backend, or of all.
-    #[arg(long, value_name = "[BACKEND=]FILE")]
-    pub known_failures: Vec<String>,
-    /// A list of scenarios that fail only sometimes, written likewise.
-    #[arg(long, value_name = "[BACKEND=]FILE")]
-    pub known_flaky: Vec<String>,
-    /// How many cases run side by side; by default as many as fit the store's clock.
+    #[command(flatten)]
+    pub known: KnownArgs,
+    /// Shard to run, of N shards of equal expected time; each needs its own server [default in a Kubernetes Indexed Job
+    /// with KVSPEC_SHARDS=N: from JOB_COMPLETION_INDEX]
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
+    /// Number of cases that run at once [default: adapts to how fast the store answers]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
-    /// How long one call of a store may take, such as 500ms or 10s.
-    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = deadline)]
-    pub deadline: Duration,
-    /// Fail where no server is found, instead of skipping its cases.
+    #[command(flatten)]
+    pub calls: CallArgs,
+    /// Fail if no server is found, instead of skipping its cases.
     #[arg(long, env = REQUIRE_SERVER, hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub require_server: bool,
     #[command(flatten)]
     pub report: ReportArgs,
-    /// Serve the page of --html while the run goes on, on loopback and until it is over, such as 127.0.0.1:0.
+    /// Loopback address to serve the HTML page at during the run, such as 127.0.0.1:0.
     #[arg(long, value_name = "ADDRESS", help_heading = "Reports", value_parser = address)]
     pub serve_report: Option<SocketAddr>,
-    #[cfg(feature = "etcd")]
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[cfg(feature = "redis")]
-    #[command(flatten)]
-    pub redis: RedisArgs,
+    pub backends: BackendArgs,
 }
 
-/// What is told of a run, and where.
+/// What holds for the calls of a store.
+#[derive(Debug, Group)]
+pub(super) struct CallArgs {
+    /// Time limit of one call to the store, such as 500ms.
+    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = deadline)]
+    pub deadline: Duration,
+}
+
+/// The reports of a run, and where they go.
 #[derive(Debug, Group)]
 #[command(next_help_heading = "Reports")]
 pub(super) struct ReportArgs {
-    /// Show what every case was seen to answer, with times.
+    /// Show the answers of every case, with times.
     #[arg(short, long, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Show only what did not pass, and the summary.
+    /// Show only what did not pass, and the result.
     #[arg(short, long)]
     pub quiet: bool,
-    /// Record the run as JSON, an object an event and line; - is the standard output.
-    #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
-    /// Write JUnit XML; - is the standard output.
-    #[arg(long, value_name = "FILE")]
-    pub junit: Option<PathBuf>,
-    /// Write a page to look at in a browser: a grid of verdicts, and a timeline of every case; - is the standard output.
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
-    /// Write a badge for shields.io; - is the standard output.
-    #[arg(long, value_name = "FILE")]
-    pub badge: Option<PathBuf>,
-    /// Annotate failures and append to the summary of the step, as GitHub Actions reads them; there it is on.
+    #[command(flatten)]
+    pub files: ReportFiles,
+    /// Annotations and a step summary for GitHub Actions [default there: on]
     #[arg(long, env = "GITHUB_ACTIONS", hide_env_values = true, value_parser = FalseyValueParser::new())]
     pub github: bool,
 }
 
 #[derive(Debug, Group)]
 pub(super) struct ReplayArgs {
-    /// What `kvspec run --json` wrote.
-    #[arg(value_name = "RUN.json")]
-    pub run: PathBuf,
+    /// Files of `kvspec run --json`; several are merged: shards of a run, and runs of other backends.
+    #[arg(value_name = "RUN.json", required = true)]
+    pub runs: Vec<PathBuf>,
     #[command(flatten)]
     pub report: ReportArgs,
 }
 
 #[derive(Debug, Group)]
 pub(super) struct JudgeArgs {
-    /// What `kvspec run --json` wrote.
-    #[arg(value_name = "RUN.json")]
-    pub run: PathBuf,
-    /// Judge by the scripts below this folder instead of the suite that travels in the program.
+    /// Files of `kvspec run --json`; several are merged: shards of a run, and runs of other backends.
+    #[arg(value_name = "RUN.json", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Folder of the scripts to judge by [default: the suite that is part of the program]
     #[arg(long, value_name = "DIR")]
     pub scenarios: Option<PathBuf>,
 }
@@ -187,7 +205,7 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 
 fn deadline(text: &str) -> Result<Duration, String> {
     match text.parse::<Span>()?.0 {
-        Duration::ZERO => Err("a deadline of nothing lets no store answer".into()),
+        Duration::ZERO => Err("expected a duration of more than 0".into()),
         span => Ok(span),
     }
 }
@@ -196,51 +214,68 @@ fn deadline(text: &str) -> Result<Duration, String> {
 pub(super) struct ListArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Show each clause of the contract and the scenarios that check it; fails where there is a gap.
+    /// List clauses with the scenarios that check them instead, and fail if there is a gap.
     #[arg(long)]
     pub clauses: bool,
 }
 
-impl RunArgs {
-    /// The backends to run against.
-    pub fn backends(&self) -> Vec<String> {
-        if self.backend.is_empty() {
-            BACKENDS.map(String::from).into()
-        } else {
-            self.backend.clone()
-        }
-    }
+#[derive(Debug, Group)]
+pub(super) struct ShowArgs {
+    /// Names of scenarios, as `kvspec list` prints them.
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Folder of the scripts [default: the suite that is part of the program]
+    #[arg(long, value_name = "DIR")]
+    pub scenarios: Option<PathBuf>,
+}
 
-    /// The lists of known failures, each with its backend; one whose pattern matches nothing is refused.
-    pub fn known(&self) -> Result<Vec<(Option<String>, KnownFailures)>, Problem> {
-        let suite = self.choice.suite()?;
-        let sure = self.known_failures.iter().map(|spec| (spec, false));
-        let flaky = self.known_flaky.iter().map(|spec| (spec, true));
-        let read = |(spec, is_flaky): (&String, bool)| {
-            let (backend, file) = match spec.split_once('=') {
-                Some((backend, file)) => (Some(backends::name(backend).map_err(said)?), file),
-                None => (None, spec.as_str()),
-            };
-            let list = KnownFailures::from_file(Path::new(file)).map_err(said)?;
-            list.check(&suite).map_err(said)?;
-            Ok((backend, if is_flaky { list.flaky() } else { list }))
-        };
-        sure.chain(flaky).map(read).collect()
+impl ShowArgs {
+    /// The scenarios of these names.
+    pub fn choose(&self) -> Result<Vec<Arc<Scenario>>, Problem> {
+        let filter = Filter { patterns: self.names.clone(), exact: true, skip: Vec::new() };
+        filter.choose(suite(self.scenarios.as_deref())?).map_err(said)
     }
 }
 
-/// The backends that are run against where none is named.
-const BACKENDS: [&str; if cfg!(feature = "etcd") { 2 } else { 1 }] = [
-    "memory",
-    #[cfg(feature = "etcd")]
-    "etcd",
-];
+/// The scripts below a folder, or else the embedded suite.
+fn suite(folder: Option<&Path>) -> Result<Vec<Scenario>, Problem> {
+    let suite = match folder {
+        Some(folder) => scenario::from_dir(folder).map_err(said)?,
+        None => scenario::embedded().map_err(said)?,
+    };
+    contract::refuse_unknown(&suite).map_err(said)?;
+    Ok(suite)
+}
+
+impl RunArgs {
+    /// The shard to run: the one that is named, or else that of a pod of an Indexed Job.
+    pub fn shard(&self) -> Result<Option<Shard>, Problem> {
+        if self.shard.is_some() {
+            return Ok(self.shard);
+        }
+        let [index, shards] = [JOB_INDEX, SHARDS].map(|name| std::env::var(name).ok());
+        Shard::of_job(index.as_deref(), shards.as_deref()).map_err(said)
+    }
+
+    /// The backends to run against.
+    pub fn backends(&self) -> Vec<String> {
+        match self.backend.as_slice() {
+            [] => self.backends.defaults(),
+            named => named.into(),
+        }
+    }
+
+    /// Whether the command line asks for this backend, so that a run without it is not what was asked for.
+    pub fn names(&self, backend: &str) -> bool {
+        self.backend.iter().any(|name| name == backend)
+    }
+}
 
 #[derive(Debug, Group)]
 pub(super) struct NewArgs {
-    /// The name of the crate, and of the folder that it is written to.
+    /// Name of the crate and of its folder.
     pub name: String,
-    /// Depend on a kvspec in this folder instead of a published one.
+    /// Folder of the kvspec to depend on [default: the published one, or the clone that this program was built in]
     #[arg(long, value_name = "DIR")]
     pub path: Option<PathBuf>,
 }
@@ -249,49 +284,74 @@ pub(super) struct NewArgs {
 pub(super) struct CompareArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// The one store.
+    /// First store.
     #[arg(long, default_value = "etcd", value_parser = backends::name)]
     pub backend: String,
-    /// The other store.
+    /// Second store.
     #[arg(long, default_value = "etcd", value_parser = backends::name)]
     pub with: String,
-    /// How long one call of a store may take, such as 500ms or 10s.
-    #[arg(long, value_name = "SPAN", default_value = "10s", value_parser = deadline)]
-    pub deadline: Duration,
-    #[cfg(feature = "etcd")]
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[cfg(feature = "redis")]
+    pub calls: CallArgs,
     #[command(flatten)]
-    pub redis: RedisArgs,
-    /// Client URLs of the other etcd, separated by commas; the same user and files are used.
-    #[cfg(feature = "etcd")]
-    #[arg(long, value_name = "URL,…", help_heading = "etcd server")]
-    pub with_endpoints: Option<String>,
+    pub backends: BackendArgs,
+    #[command(flatten)]
+    pub other: FlagArgs<Other>,
 }
 
-impl CompareArgs {
-    /// What opens the one store.
-    pub fn one<'a>(&'a self, abort: &'a Abort) -> Result<Openers<'a>, Problem> {
-        Ok(Openers {
-            #[cfg(feature = "etcd")]
-            server: self.server.options()?,
-            #[cfg(feature = "redis")]
-            redis: &self.redis,
-            abort,
-        })
-    }
+#[derive(Debug, Group)]
+pub(super) struct ExploreArgs {
+    /// Number of programs [default: 1000; with --for as many as fit]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub programs: Option<u64>,
+    /// Time limit of the search, such as 90s or 10m.
+    #[arg(long = "for", value_name = "SPAN", value_parser = deadline)]
+    pub within: Option<Duration>,
+    /// Seed of the programs: the same seed makes the same programs.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Number of differences that end the search.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..))]
+    pub findings: u16,
+    /// Store to test.
+    #[arg(long, default_value = "etcd", value_parser = backends::name)]
+    pub backend: String,
+    /// Store whose answers are expected instead of the memory store's.
+    #[arg(long, value_name = "BACKEND", value_parser = backends::name)]
+    pub against: Option<String>,
+    /// Folder for the scripts of differences.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Folder of scripts from earlier searches, run first.
+    #[arg(long, value_name = "DIR")]
+    pub corpus: Option<PathBuf>,
+    /// Number of programs at once [default: as with run]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub jobs: Option<u16>,
+    #[command(flatten)]
+    pub calls: CallArgs,
+    #[command(flatten)]
+    pub backends: BackendArgs,
+    #[command(flatten)]
+    pub other: FlagArgs<Other>,
+}
 
-    /// What opens the other store: as the one, save for endpoints of its own.
-    pub fn other<'a>(&'a self, abort: &'a Abort) -> Result<Openers<'a>, Problem> {
-        #[cfg_attr(not(feature = "etcd"), expect(unused_mut))]
-        let mut openers = self.one(abort)?;
-        #[cfg(feature = "etcd")]
-        if let Some(list) = &self.with_endpoints {
-            openers.server.access.endpoints =
-                endpoints(list).map_err(|error| said(format!("--with-endpoints: {error}")))?;
+/// How many programs are run if neither their number nor a time is given.
+const PROGRAMS: u64 = 1000;
+
+impl ExploreArgs {
+    /// What to search for.
+    pub fn search(&self) -> Search {
+        let programs = self.programs.unwrap_or(match self.within {
+            Some(_) => u64::MAX,
+            None => PROGRAMS,
+        });
+        Search {
+            seed: self.seed,
+            programs,
+            within: self.within,
+            findings: self.findings.into(),
+            jobs: self.jobs.map(usize::from),
         }
-        Ok(openers)
     }
 }
 
@@ -299,43 +359,35 @@ impl CompareArgs {
 pub(super) struct MatrixArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// The backends to show, separated by commas; all that are in this kvspec where it is not given.
+    /// Backends to show, separated by commas [default: all in this build, unless --target is given]
     #[arg(long, value_delimiter = ',', value_parser = backends::name)]
     pub backend: Vec<String>,
+    /// Server program to show, such as etcd:/usr/bin/etcd; its column is named by its version.
+    #[arg(long, value_name = "BACKEND:PROGRAM")]
+    pub target: Vec<Program>,
+    #[command(flatten)]
+    pub known: KnownArgs,
     /// Print Markdown.
     #[arg(long)]
     pub markdown: bool,
-    /// Compare the tables with those between `<!-- matrix -->` and `<!-- /matrix -->` in a file; fails where they differ.
+    /// File whose tables between `<!-- matrix -->` and `<!-- /matrix -->` must be the same; fails if they differ.
     #[arg(long, value_name = "FILE")]
     pub check: Option<PathBuf>,
-    #[cfg(feature = "etcd")]
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[cfg(feature = "redis")]
-    #[command(flatten)]
-    pub redis: RedisArgs,
+    pub backends: BackendArgs,
 }
 
 impl MatrixArgs {
-    /// The backends to show.
-    pub fn backends(&self) -> Vec<String> {
-        if self.backend.is_empty() {
-            NAMES.iter().map(ToString::to_string).collect()
-        } else {
-            self.backend.clone()
-        }
-    }
-
-    /// The target of that name.
-    pub fn target(&self, abort: &Abort, name: &str) -> Result<Target, Problem> {
-        let openers = Openers {
-            #[cfg(feature = "etcd")]
-            server: self.server.options()?,
-            #[cfg(feature = "redis")]
-            redis: &self.redis,
-            abort,
+    /// The targets to show: those that are known by their names, and those that are programs.
+    pub fn targets(&self, abort: &Abort) -> Result<[Vec<Target>; 2], Problem> {
+        let programs = self.target.iter().map(|one| self.backends.program(one, abort));
+        let programs: Vec<_> = programs.collect::<Result<_, _>>()?;
+        let names: Vec<_> = match self.backend.as_slice() {
+            [] if programs.is_empty() => builtin::names().collect(),
+            names => names.iter().map(String::as_str).collect(),
         };
-        openers.target(name)
+        let named = names.into_iter().map(|name| self.backends.target(name, abort));
+        Ok([named.collect::<Result<_, _>>()?, programs])
     }
 }
 
@@ -343,26 +395,29 @@ impl MatrixArgs {
 pub(super) struct SelfCheckArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
-    /// Take only mutants whose names contain this.
+    /// Parts of the names of the mutants to run.
     #[arg(long, value_name = "FILTER")]
     pub mutant: Vec<String>,
-    /// Name every scenario that noticed a mutant, and show the failure of the first one of its own clause.
+    /// Run every scenario on every mutant, instead of stopping once each mutant is caught.
+    #[arg(long)]
+    pub full: bool,
+    /// List every scenario that caught a mutant, and show the first failure by its own clause.
     #[arg(short, long)]
     pub verbose: bool,
 }
 
-/// Which scenarios are wanted.
+/// The choice of scenarios.
 #[derive(Debug, Group)]
 pub(super) struct ChoiceArgs {
-    /// Parts of scenario names; everything where there is none.
+    /// Parts of scenario names [default: all scenarios]
     pub filter: Vec<String>,
-    /// Take filters as whole names.
+    /// Match filters as whole names.
     #[arg(long)]
     pub exact: bool,
-    /// Leave out scenarios whose names contain this.
+    /// Parts of the names of scenarios to leave out.
     #[arg(long, value_name = "FILTER")]
     pub skip: Vec<String>,
-    /// Use the scripts below this folder instead of the suite that travels in the program.
+    /// Folder of the scripts [default: the suite that is part of the program]
     #[arg(long, value_name = "DIR")]
     pub scenarios: Option<PathBuf>,
 }
@@ -375,10 +430,7 @@ impl ChoiceArgs {
 
     /// Every scenario that there is to choose from.
     pub fn suite(&self) -> Result<Vec<Scenario>, Problem> {
-        match &self.scenarios {
-            Some(folder) => scenario::from_dir(folder).map_err(said),
-            None => scenario::embedded().map_err(said),
-        }
+        suite(self.scenarios.as_deref())
     }
 
     /// The scenarios that are wanted.
@@ -389,21 +441,27 @@ impl ChoiceArgs {
     }
 }
 
+#[derive(Debug, Group)]
+pub(super) struct CompletionsArgs {
+    /// Shell.
+    pub shell: clap_complete::Shell,
+}
+
 #[cfg(feature = "etcd")]
 #[derive(Debug, Group)]
 pub(super) struct RecordArgs {
     #[command(flatten)]
     pub choice: ChoiceArgs,
     #[command(flatten)]
-    pub server: ServerArgs,
+    pub server: FlagArgs<Etcd>,
 }
 
 #[cfg(feature = "etcd")]
 #[derive(Debug, Group)]
 pub(super) struct ServeArgs {
     #[command(flatten)]
-    pub server: ServerArgs,
-    /// The command to run, and its arguments.
+    pub server: FlagArgs<Etcd>,
+    /// Command to run, with its arguments.
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<std::ffi::OsString>,
 }

@@ -2,35 +2,37 @@
 
 use std::io::{self, Write};
 
-use owo_colors::Stream;
-
 use super::args::CompareArgs;
 use super::backends::run_one;
 use super::{Problem, exit, said};
 use crate::compare::{Comparison, compare};
 use crate::event::Outcome;
 use crate::report::failure::diff;
-use crate::report::paint::Paint;
-use crate::runner::{Abort, Settings};
+use crate::report::paint::{Paint, Stream};
+use crate::runner::Settings;
 use crate::signal::Signals;
 
 /// Runs the scenarios on both stores, one after the other, and shows where they differ.
 pub(super) fn run(args: &CompareArgs) -> Result<u8, Problem> {
     let scenarios = args.choice.choose()?;
-    let settings = Settings { deadline: args.deadline, abort: Abort::new() };
+    let settings = Settings { deadline: args.calls.deadline, ..Settings::default() };
     let signals = Signals::listen(settings.abort.clone()).map_err(said)?;
-    let one = args.one(&settings.abort)?.target(&args.backend)?;
-    let other = args.other(&settings.abort)?.target(&args.with)?;
-    let (one, _, about_one) = run_one(one, &scenarios, &settings)?;
-    let (other, _, about_other) = run_one(other, &scenarios, &settings)?;
+    let mut one = args.backends.target(&args.backend, &settings.abort)?;
+    let mut other = args.backends.with(&args.other).target(&args.with, &settings.abort)?;
+    // What is compared is what the stores answered, whatever is known of it.
+    one.forget_known_failures();
+    other.forget_known_failures();
+    let one = run_one(one, &scenarios, &settings)?;
+    let other = run_one(other, &scenarios, &settings)?;
     if let Some(code) = signals.exit_code() {
         return Ok(code);
     }
     let paint = Paint::auto(Stream::Stdout);
     let mut out = io::stdout().lock();
-    writeln!(out, "{} {about_one}\n{} {about_other}\n", paint.good("-"), paint.bad("+"))?;
+    writeln!(out, "{} {}: {}", paint.good("-"), one.name, one.about)?;
+    writeln!(out, "{} {}: {}\n", paint.bad("+"), other.name, other.about)?;
     let mut counts = Counts::default();
-    for (one, other) in one.iter().zip(&other) {
+    for (one, other) in one.outcomes.iter().zip(&other.outcomes) {
         counts.show(one, other, paint, &mut out)?;
     }
     let Counts { same, different, unclear } = counts;

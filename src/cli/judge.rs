@@ -1,9 +1,7 @@
-//! `kvspec judge`: the transcripts of a recorded run judged again, without a server.
+//! `kvspec judge`: the transcripts of recorded runs judged again, without a server.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
-
-use owo_colors::Stream;
 
 use super::args::JudgeArgs;
 use super::replay::recorded;
@@ -11,14 +9,15 @@ use super::{Problem, exit, said};
 use crate::event::Outcome;
 use crate::known::weigh;
 use crate::report::failure::describe;
-use crate::report::json::Recorded;
-use crate::report::paint::Paint;
+use crate::report::json::{Merged, Recorded};
+use crate::report::paint::{Paint, Stream};
+use crate::scenario::fit::Fit;
 use crate::scenario::{self, Scenario};
 use crate::verdict::{self, Verdict};
 
-/// Judges a recorded run again, and says where a verdict changed.
+/// Judges recorded runs again, and says where a verdict changed.
 pub(super) fn judge(args: &JudgeArgs) -> Result<u8, Problem> {
-    let events = recorded(&args.run)?;
+    let Merged { events, missing } = recorded(&args.runs)?;
     let suite = match &args.scenarios {
         Some(folder) => scenario::from_dir(folder).map_err(said)?,
         None => scenario::embedded().map_err(said)?,
@@ -34,7 +33,7 @@ pub(super) fn judge(args: &JudgeArgs) -> Result<u8, Problem> {
     bench.finish(&mut out)?;
     Ok(match &bench {
         bench if bench.changed > 0 => exit::FAILED,
-        bench if bench.gone > 0 => exit::UNJUDGED,
+        bench if bench.gone > 0 || !missing.is_empty() => exit::UNJUDGED,
         _ => exit::PASSED,
     })
 }
@@ -62,6 +61,10 @@ impl Bench {
             let why = self.paint.faint("the suite has no such scenario");
             return writeln!(out, "{} {backend} {name}  {why}", self.paint.odd("gone"));
         };
+        // It is judged by the script as it was made to fit the store then.
+        let was = &recorded.case.scenario;
+        let fitted = Fit::of(&was.law).apply(scenario);
+        let scenario = fitted.as_ref().unwrap_or(scenario);
         let verdict = weigh(verdict::judge(scenario, transcript), recorded.case.known.as_ref());
         if verdict == recorded.verdict {
             self.same += 1;
@@ -78,7 +81,7 @@ impl Bench {
         writeln!(out, "{} {backend} {name}  {script}", self.paint.loud(changed))?;
         let mut again = Outcome { verdict, ..recorded.clone() };
         again.case.scenario = scenario.clone().into();
-        let rerun = again.case.rerun("kvspec run");
+        let rerun = again.case.rerun(&"kvspec run".into());
         write!(out, "{}", describe(&again, &rerun, self.paint))
     }
 
@@ -99,7 +102,7 @@ fn word(verdict: &Verdict) -> &'static str {
         Verdict::Known(..) => "known to fail",
         Verdict::Failed(_) => "failed",
         Verdict::Stale(_) => "stale",
-        Verdict::Inconclusive(_) => "unclear",
+        Verdict::Unclear(_) => "unclear",
         Verdict::Errored(_) => "errored",
     }
 }

@@ -1,14 +1,12 @@
-//! `kvspec list`: every scenario, one a line, with its law and clauses.
+//! `kvspec list`: every scenario, one a line, with its title and clauses.
 
 use std::io::{self, Write};
 use std::sync::Arc;
 
-use owo_colors::Stream;
-
 use super::args::ListArgs;
 use super::{Problem, exit};
 use crate::contract;
-use crate::report::paint::Paint;
+use crate::report::paint::{Paint, Stream};
 use crate::scenario::Scenario;
 
 /// Names the scenarios that are wanted; starts nothing.
@@ -17,7 +15,7 @@ pub(super) fn list(args: &ListArgs) -> Result<u8, Problem> {
     let paint = Paint::auto(Stream::Stdout);
     let mut out = io::stdout().lock();
     let written = match args.clauses {
-        true => list_clauses(&scenarios, paint, &mut out),
+        true => list_clauses(&scenarios, args.choice.is_part(), paint, &mut out),
         false => list_scenarios(&scenarios, paint, &mut out),
     };
     match written {
@@ -40,26 +38,33 @@ fn list_scenarios(
     Ok(exit::PASSED)
 }
 
-/// Shows clause by scenario, and what is missing on either side.
-fn list_clauses(scenarios: &[Arc<Scenario>], paint: Paint, out: &mut dyn Write) -> io::Result<u8> {
+/// Shows each clause with its scenarios, and what is missing on either side; of a part of the suite only the clauses that
+/// it checks.
+fn list_clauses(
+    scenarios: &[Arc<Scenario>],
+    is_part: bool,
+    paint: Paint,
+    out: &mut dyn Write,
+) -> io::Result<u8> {
+    let mut shown = 0;
     for clause in contract::clauses() {
+        let checks = |scenario: &&Arc<Scenario>| scenario.clauses.contains(&clause.id);
+        let checking: Vec<_> = scenarios.iter().filter(checks).collect();
+        if is_part && checking.is_empty() {
+            continue;
+        }
+        shown += 1;
         let id = paint.head(&clause.id);
         writeln!(out, "{id} {} {}", paint.faint(format!("({})", clause.level)), clause.sentence)?;
-        let checks = |scenario: &&Arc<Scenario>| scenario.clauses.contains(&clause.id);
-        for scenario in scenarios.iter().filter(checks) {
+        for scenario in checking {
             writeln!(out, "    {}", scenario.name)?;
         }
     }
-    let gaps = contract::gaps(scenarios);
+    let gaps = if is_part { contract::misnamed(scenarios) } else { contract::gaps(scenarios) };
     for gap in &gaps {
         writeln!(out, "{}", paint.bad(gap))?;
     }
-    let counts = format!(
-        "{} clauses, {} scenarios, {} gaps",
-        contract::clauses().len(),
-        scenarios.len(),
-        gaps.len()
-    );
+    let counts = format!("{} clauses, {} scenarios, {} gaps", shown, scenarios.len(), gaps.len());
     writeln!(out, "{}", paint.head(counts))?;
     out.flush()?;
     Ok(if gaps.is_empty() { exit::PASSED } else { exit::FAILED })

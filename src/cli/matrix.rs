@@ -4,49 +4,80 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use super::args::MatrixArgs;
-use super::backends::run_one;
+use super::backends::{Ran, run_one};
 use super::{Problem, exit, said};
-use crate::builtin;
 use crate::matrix::{self, Column};
+use crate::report::failure::describe;
+use crate::report::paint::{Paint, Stream};
 use crate::runner::{Abort, Settings};
 use crate::signal::Signals;
+use crate::verdict::Verdict;
 
 /// What stands around the tables in a file that is kept up to date.
 const BEGIN: &str = "<!-- matrix -->";
 const END: &str = "<!-- /matrix -->";
 
-/// Runs every backend that is wanted, and shows the tables; or compares them with those in a file.
+/// Runs every target that is wanted, and shows the tables, or compares them with those in a file.
 pub(super) fn run(args: &MatrixArgs) -> Result<u8, Problem> {
     let scenarios = args.choice.choose()?;
     let settings = Settings { abort: Abort::new(), ..Settings::default() };
     let signals = Signals::listen(settings.abort.clone()).map_err(said)?;
     let mut columns = Vec::new();
-    for name in args.backends() {
-        let target = args.target(&settings.abort, &name)?;
-        let known = builtin::known_failures(&name).map_err(said)?;
-        let (mut outcomes, capabilities, _) = run_one(target, &scenarios, &settings)?;
-        if capabilities.is_none() {
-            return Err(said(format!(
-                "{name} is not there, and the matrix would say nothing of it"
-            )));
-        }
-        for outcome in &mut outcomes {
-            outcome.case.known = known.find(&outcome.case.scenario.name).cloned();
-        }
-        columns.push(Column { name, capabilities, outcomes });
+    let [mut named, mut programs] = args.targets(&settings.abort)?;
+    let suite = args.choice.suite()?;
+    args.known.apply(&suite, &mut named)?;
+    args.known.apply(&suite, &mut programs)?;
+    for target in named {
+        columns.push(column(run_one(target, &scenarios, &settings)?, false)?);
+    }
+    for target in programs {
+        columns.push(column(run_one(target, &scenarios, &settings)?, true)?);
     }
     if let Some(code) = signals.exit_code() {
         return Ok(code);
     }
     let tables = [matrix::functions(&columns), matrix::groups(&columns)];
     let markdown = tables.each_ref().map(matrix::Table::markdown).join("\n");
-    if let Some(file) = &args.check {
-        return check(file, &markdown);
+    let shown = match &args.check {
+        Some(file) => check(file, &markdown)?,
+        None => {
+            let text = tables.each_ref().map(matrix::Table::text).join("\n");
+            let mut out = io::stdout().lock();
+            write!(out, "{}", if args.markdown { markdown } else { text })?;
+            exit::PASSED
+        }
+    };
+    Ok(shown.max(surprises(&columns)))
+}
+
+/// A target's column, headed by its name, or by what it says it is.
+fn column(ran: Ran, is_program: bool) -> Result<Column, Problem> {
+    let Ran { outcomes, capabilities, name, about } = ran;
+    if capabilities.is_none() {
+        return Err(said(format!("cannot show {name}, which could not be opened: {about}")));
     }
-    let text = tables.each_ref().map(matrix::Table::text).join("\n");
-    let mut out = io::stdout().lock();
-    write!(out, "{}", if args.markdown { markdown } else { text })?;
-    Ok(exit::PASSED)
+    // Where it came from follows a comma.
+    let product = about.split(", ").next().unwrap_or(&about);
+    let name = if is_program { product.into() } else { name };
+    Ok(Column { name, capabilities, outcomes })
+}
+
+/// Shows what failed and is not known to, and what could not be judged; gives the exit code for it.
+fn surprises(columns: &[Column]) -> u8 {
+    let paint = Paint::auto(Stream::Stderr);
+    let mut code = exit::PASSED;
+    for Column { name, outcomes, .. } in columns {
+        for outcome in outcomes {
+            code = code.max(match &outcome.verdict {
+                Verdict::Passed | Verdict::Skipped(_) | Verdict::Known(..) => continue,
+                Verdict::Failed(_) | Verdict::Stale(_) => exit::FAILED,
+                Verdict::Unclear(_) | Verdict::Errored(_) => exit::UNJUDGED,
+            });
+            let rerun = outcome.case.rerun(&"kvspec run".into());
+            eprintln!("{}\n{}", paint.head(name), describe(outcome, &rerun, paint));
+        }
+    }
+    code
 }
 
 /// Says whether the tables in a file are those that were measured.

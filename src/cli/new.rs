@@ -8,7 +8,7 @@ use super::{Problem, exit, said};
 
 const STORE: &str = include_str!("../../examples/toy_store/store.rs");
 
-const CONFORMANCE: &str = r#"//! What a coordination store must do, law by law: `cargo test`.
+const CONFORMANCE: &str = r#"//! What a coordination store must do, clause by clause: `cargo test`.
 
 use std::process::ExitCode;
 
@@ -23,8 +23,8 @@ fn main() -> ExitCode {
 }
 "#;
 
-const SCENARIO: &str = r#"# A law of your own: what is written twice is read once.
-# source: scripts in this folder run beside the suite; `cargo doc --open -p kvspec` has the language
+const SCENARIO: &str = r#"# A scenario of the crate's own: a key that is written twice reads as the last value.
+# source: scripts in this folder run with the suite; `cargo doc --open -p kvspec` has the language
 update greeting hello
 update greeting world
 read greeting
@@ -34,20 +34,37 @@ read greeting: world
 list "": greeting
 "#;
 
+const NEXTEST: &str = r#"# For `cargo nextest run`.
+
+[profile.default]
+# Cases on the wall clock wait more than they work.
+test-threads = 32
+
+# All but the conformance test works more than it waits.
+[test-groups]
+work = { max-threads = "num-cpus" }
+
+[[profile.default.overrides]]
+filter = "not binary(conformance)"
+test-group = "work"
+"#;
+
 /// Writes the crate into a folder of its name, which must not exist yet.
 pub(super) fn new(args: &NewArgs) -> Result<u8, Problem> {
     let name = &args.name;
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_name) {
         return Err(said(format!(
-            "'{name}' is no name for a crate: small letters, digits, - and _ only"
+            "invalid crate name '{name}': expected small letters, digits, - and _"
         )));
     }
+    let source = source(args.path.as_deref())?;
     let folder = Path::new(name);
     fs::create_dir(folder).map_err(|error| said(format!("{name} could not be made: {error}")))?;
     let files = [
-        ("Cargo.toml", manifest(args)?),
+        ("Cargo.toml", manifest(name, &source)),
         (".gitignore", "/target\n".into()),
+        (".config/nextest.toml", NEXTEST.into()),
         ("src/lib.rs", STORE.into()),
         ("tests/conformance.rs", CONFORMANCE.replace("CRATE", &name.replace('-', "_"))),
         ("scenarios/greeting.kv", SCENARIO.into()),
@@ -66,18 +83,37 @@ fn write(path: &Path, text: &str) -> Result<(), Problem> {
     written.map_err(|error| said(format!("{} could not be written: {error}", path.display())))
 }
 
-fn manifest(args: &NewArgs) -> Result<String, Problem> {
-    let source = match &args.path {
-        None => format!("version = \"{}\"", env!("CARGO_PKG_VERSION")),
-        Some(path) => {
-            let path = path
-                .canonicalize()
-                .map_err(|error| said(format!("{}: {error}", path.display())))?;
-            format!("path = {:?}", path.display().to_string())
+/// Where the crate takes kvspec from, as the manifest writes it.
+fn source(path: Option<&Path>) -> Result<String, Problem> {
+    let repository = env!("CARGO_PKG_REPOSITORY");
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR"));
+    match path {
+        Some(path) => from_folder(path),
+        None if env!("KVSPEC_IS_PUBLISHED") == "true" => {
+            Ok(format!("version = \"{}\"", env!("CARGO_PKG_VERSION")))
         }
-    };
-    let name = &args.name;
-    Ok(format!(
+        None if !repository.is_empty() => Ok(format!("git = {repository:?}")),
+        None if built_in.join("Cargo.toml").is_file() => from_folder(built_in),
+        None => Err(said(
+            "cannot name a kvspec that cargo finds: this one is not published, and the folder that it was built in is \
+             gone; name a clone by --path DIR",
+        )),
+    }
+}
+
+fn from_folder(path: &Path) -> Result<String, Problem> {
+    let path = path.canonicalize().map_err(|error| said(format!("{}: {error}", path.display())))?;
+    if !path.join("Cargo.toml").is_file() {
+        return Err(said(format!(
+            "invalid --path '{}': expected a clone of kvspec",
+            path.display()
+        )));
+    }
+    Ok(format!("path = {:?}", path.display().to_string()))
+}
+
+fn manifest(name: &str, source: &str) -> String {
+    format!(
         r#"[package]
 name = "{name}"
 version = "0.1.0"
@@ -93,5 +129,5 @@ tokio-stream = "0.1"
 name = "conformance"
 harness = false
 "#
-    ))
+    )
 }

@@ -1,11 +1,11 @@
-//! `kvspec record`: writes what etcd v3.5.1 answers to scripts, beside each.
+//! `kvspec record`: writes what etcd v3.5.1 answers to scripts, next to each.
 
 use std::fs;
 use std::io::{self, Write};
 
 use super::args::RecordArgs;
 use super::{Problem, exit, said};
-use crate::builtin::etcd_target;
+use crate::builtin::ETCD;
 use crate::runner::{self, Abort, Settings};
 use crate::scenario::Scenario;
 use crate::signal::Signals;
@@ -32,7 +32,7 @@ pub(super) fn record(args: &RecordArgs) -> Result<u8, Problem> {
     let scenarios = args.choice.choose()?;
     let settings = Settings { abort: Abort::new(), ..Settings::default() };
     let signals = Signals::listen(settings.abort.clone()).map_err(said)?;
-    let target = etcd_target(args.server.options()?, settings.abort.clone());
+    let target = (ETCD.target)(args.server.given(), settings.abort.clone()).map_err(said)?;
     let ready = target.ready().map_err(|unavailable| said(&unavailable.story))?;
     if !ready.about.starts_with(REFERENCE) {
         return Err(said(format!(

@@ -2,16 +2,14 @@
 
 use std::io;
 
-use owo_colors::Stream;
-
 use super::args::RunArgs;
-use super::backends::Openers;
 use super::reports::{Reports, serve};
 use super::{Problem, exit, said, typed};
 use crate::event::Summary;
 use crate::plan::{Plan, Share};
-use crate::report::paint::Paint;
-use crate::report::terminal::Waiting;
+use crate::report::bar::Waiting;
+use crate::report::paint::{Paint, Stream};
+use crate::report::terminal;
 use crate::report::warning::warn;
 use crate::runner::{Abort, Settings};
 use crate::signal::Signals;
@@ -22,26 +20,29 @@ use crate::target::Target;
 pub(super) fn run(args: &RunArgs) -> Result<u8, Problem> {
     let scenarios = args.choice.choose()?;
     let abort = Abort::new();
-    let known = args.known()?;
-    let targets = targets(args, &abort)?;
+    let mut targets = targets(args, &abort)?;
+    args.known.apply(&args.choice.suite()?, &mut targets)?;
+    let mut plan = match args.shard()? {
+        Some(shard) => Plan::part(targets, &scenarios, shard).map_err(said)?,
+        None => Plan::new(targets, &scenarios),
+    };
     // What may fail comes before the files are emptied.
     let live = args.serve_report.map(|address| serve(address, &rerun(args))).transpose()?;
     let mut reports = Reports::open(&args.report, &rerun(args))?;
     live.into_iter().for_each(|live| reports.watch(live));
     let signals = Signals::listen(abort.clone()).map_err(said)?;
-    let mut plan = Plan::new(targets, &scenarios);
-    known.iter().for_each(|(backend, list)| plan.know(backend.as_deref(), list));
     open(&mut plan);
     if let Some(code) = signals.exit_code() {
         eprintln!("kvspec: interrupted before the first case");
         return Ok(code);
     }
-    let missing = warn_of_missing(&plan)?;
+    let missing = warn_of_missing(&plan, args)?;
+    reports.if_missing(missing.effect(args.require_server));
 
-    let settings = Settings { deadline: args.deadline, abort };
+    let settings = Settings { deadline: args.calls.deadline, abort, ..Settings::default() };
     let jobs = args.jobs.map(usize::from);
     let ran = suite::run(&plan, &settings, jobs, &mut |event| reports.take(&event));
-    // Servers go with the plan, also when nobody reads the report any more.
+    // Servers go with the plan, also when no one reads the report any more.
     drop(plan);
     let summary = ran?;
     reports.finish()?;
@@ -62,14 +63,7 @@ fn open(plan: &mut Plan) {
 }
 
 fn targets(args: &RunArgs, abort: &Abort) -> Result<Vec<Target>, Problem> {
-    let openers = Openers {
-        #[cfg(feature = "etcd")]
-        server: args.server.options()?,
-        #[cfg(feature = "redis")]
-        redis: &args.redis,
-        abort,
-    };
-    args.backends().iter().map(|name| openers.target(name)).collect()
+    args.backends().iter().map(|name| args.backends.target(name, abort)).collect()
 }
 
 /// What is not there.
@@ -80,25 +74,34 @@ struct Missing {
 }
 
 impl Missing {
-    /// Says why what is not there makes the run fail, where it does.
+    /// What it makes of a run in which every other case passed.
+    fn effect(&self, is_server_required: bool) -> terminal::Missing {
+        match self {
+            Self { any: true, .. } if is_server_required => terminal::Missing::Failed,
+            Self { named: true, .. } => terminal::Missing::NoVerdict,
+            _ => terminal::Missing::Skipped,
+        }
+    }
+
+    /// Says why what is not there makes the run fail, if it does.
     fn tell(&self, is_server_required: bool) {
-        let why = match self {
-            Self { any: true, .. } if is_server_required => {
+        let why = match self.effect(is_server_required) {
+            terminal::Missing::Failed => {
                 "a server is required (--require-server, KVSPEC_REQUIRE_SERVER), and none was found"
             }
-            Self { named: true, .. } => "the server that was named was not tested",
-            _ => return,
+            terminal::Missing::NoVerdict => "a backend or server that was named was not tested",
+            terminal::Missing::Skipped => return,
         };
         eprintln!("{}", Paint::auto(Stream::Stderr).bad(format!("kvspec: {why}")));
     }
 }
 
-fn warn_of_missing(plan: &Plan) -> io::Result<Missing> {
+fn warn_of_missing(plan: &Plan, args: &RunArgs) -> io::Result<Missing> {
     let mut missing = Missing::default();
     for share in &plan.shares {
         if let Err(unavailable) = share.target.ready() {
             missing.any = true;
-            missing.named |= unavailable.is_named;
+            missing.named |= unavailable.is_named || args.names(share.target.name());
             warn(unavailable, Paint::auto(Stream::Stderr))?;
         }
     }
@@ -121,9 +124,6 @@ fn rerun(args: &RunArgs) -> String {
     if let Some(folder) = &args.choice.scenarios {
         rerun.push_str(&format!(" --scenarios {}", typed(&folder.to_string_lossy())));
     }
-    #[cfg(feature = "etcd")]
-    rerun.push_str(&args.server.typed());
-    #[cfg(feature = "redis")]
-    rerun.push_str(&args.redis.typed());
+    rerun.push_str(&args.backends.typed());
     rerun
 }

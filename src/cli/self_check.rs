@@ -4,18 +4,16 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use owo_colors::Stream;
-
 use super::args::SelfCheckArgs;
 use super::{Problem, exit, said};
 use crate::event::Outcome;
-use crate::mutants::{self, Kill, Matrix, Mutant};
+use crate::mutants::{self, Extent, Kill, Matrix, Mutant, Unjudged};
 use crate::plan::Case;
 use crate::report::failure::describe;
-use crate::report::paint::Paint;
+use crate::report::paint::{Paint, Stream};
 use crate::scenario::Scenario;
-use crate::scenario::words::seconds;
 use crate::verdict::Verdict;
+use crate::words::seconds;
 
 /// How many scenarios are named for a mutant that many have noticed.
 const NAMED: usize = 3;
@@ -27,16 +25,20 @@ pub(super) fn self_check(args: &SelfCheckArgs) -> Result<u8, Problem> {
     let started = Instant::now();
     // A mutant that panics is a mutant at work, and its backtrace would bury the matrix.
     std::panic::set_hook(Box::new(|_| {}));
-    let matrix = mutants::self_check(&mutants, &scenarios);
+    // A part of the mutants, or of the suite, shows nothing of the rest: what notices them is asked in full.
+    let is_part = args.choice.is_part() || !args.mutant.is_empty();
+    let extent = if args.full || is_part { Extent::Full } else { Extent::Proof };
+    let matrix = mutants::self_check(&mutants, &scenarios, extent);
     let _ = std::panic::take_hook();
     let shown =
         Shown { args, scenarios: &scenarios, matrix: &matrix, paint: Paint::auto(Stream::Stdout) };
     let mut out = io::stdout().lock();
-    mutants.iter().try_for_each(|mutant| shown.mutant(mutant, &mut out))?;
+    let is_shown = |mutant: &&Mutant| !args.choice.is_part() || shown.is_killed(mutant);
+    mutants.iter().filter(is_shown).try_for_each(|mutant| shown.mutant(mutant, &mut out))?;
     shown.summary(mutants.len(), started.elapsed(), &mut out)?;
     // With a part of the suite or of the mutants, what is missing is no news.
-    let is_part = args.choice.is_part() || !args.mutant.is_empty();
-    Ok(if matrix.is_whole() || is_part { exit::PASSED } else { exit::FAILED })
+    let is_good = matrix.is_whole() || (is_part && matrix.is_sound());
+    Ok(if is_good { exit::PASSED } else { exit::FAILED })
 }
 
 fn wanted(filters: &[String]) -> Result<Vec<Mutant>, Problem> {
@@ -63,9 +65,10 @@ struct Shown<'a> {
 impl Shown<'_> {
     fn mutant(&self, mutant: &Mutant, out: &mut dyn Write) -> io::Result<()> {
         let kills = &self.matrix.kills[mutant.name];
-        let is_survivor = self.matrix.survivors.iter().any(|(name, _)| *name == mutant.name);
-        let word =
-            if is_survivor { self.paint.loud("SURVIVED") } else { self.paint.good("killed") };
+        let word = match self.is_killed(mutant) {
+            true => self.paint.good("killed"),
+            false => self.paint.loud("SURVIVED"),
+        };
         let name = self.paint.head(mutant.name);
         writeln!(out, "{word} {name} [{}] {}", mutant.clause, mutant.sentence)?;
         let own: Vec<&Kill> = kills.iter().filter(|kill| self.is_own(kill, mutant)).collect();
@@ -86,6 +89,10 @@ impl Shown<'_> {
             Some(kill) => writeln!(out, "{}", self.failure(mutant, kill)),
             None => Ok(()),
         }
+    }
+
+    fn is_killed(&self, mutant: &Mutant) -> bool {
+        self.matrix.survivors.iter().all(|(name, _)| *name != mutant.name)
     }
 
     /// Whether the scenario names the clause that the mutant breaks.
@@ -118,7 +125,14 @@ impl Shown<'_> {
 
     fn summary(&self, mutants: usize, took: Duration, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out)?;
-        for (name, clause) in &self.matrix.survivors {
+        for (name, ending) in &self.matrix.unsound {
+            let text =
+                format!("{name} does not pass on the memory store without a fault: {ending}");
+            writeln!(out, "{}", self.paint.loud(text))?;
+        }
+        // A part of the suite shows nothing of what the rest notices.
+        let survivors = self.matrix.survivors.iter().filter(|_| !self.args.choice.is_part());
+        for (name, clause) in survivors {
             let text = format!("{name} survived: no scenario of clause {clause} fails on it");
             writeln!(out, "{}", self.paint.loud(text))?;
         }
@@ -130,6 +144,7 @@ impl Shown<'_> {
             );
             writeln!(out, "{}", self.paint.loud(text))?;
         }
+        self.unjudged(out)?;
         let killed = mutants - self.matrix.survivors.len();
         let used = self.scenarios.len() - self.matrix.idle.len();
         let text = format!(
@@ -139,5 +154,26 @@ impl Shown<'_> {
         );
         writeln!(out, "{}", self.paint.head(text))?;
         out.flush()
+    }
+
+    /// Names the runs that neither passed nor failed against what their mutants say, and with `--verbose` those too that
+    /// did so as their mutants say.
+    fn unjudged(&self, out: &mut dyn Write) -> io::Result<()> {
+        for run in self.matrix.unjudged.iter().filter(|run| run.excuse.is_some()) {
+            let Unjudged { mutant, scenario, ending, excuse } = run;
+            let text = format!("{scenario} on {mutant}: {ending} ({})", excuse.unwrap_or_default());
+            if self.args.verbose {
+                writeln!(out, "{}", self.paint.faint(text))?;
+            }
+        }
+        for Unjudged { mutant, scenario, ending, .. } in self.matrix.unexcused() {
+            let text = format!("{scenario} neither passed nor failed on {mutant}: {ending}");
+            writeln!(out, "{}", self.paint.loud(text))?;
+        }
+        for (mutant, scenario) in &self.matrix.stale {
+            let text = format!("{scenario} is listed as unclear on {mutant}, and was judged");
+            writeln!(out, "{}", self.paint.loud(text))?;
+        }
+        Ok(())
     }
 }

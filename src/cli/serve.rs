@@ -5,16 +5,16 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use owo_colors::Stream;
 use tokio::runtime::Builder;
 use tokio::time::Instant;
 
 use super::args::ServeArgs;
 use super::{Problem, exit, said};
 use crate::backend::etcd::Access;
-use crate::report::paint::Paint;
+use crate::builtin::etcd_options;
+use crate::report::paint::{Paint, Stream};
 use crate::runner::Abort;
-use crate::server::{self, Server};
+use crate::server::etcd::{self, EtcdServer};
 use crate::signal::Signals;
 
 /// How often the command is looked at: it is a child of std's, since its end must not depend on a runtime.
@@ -30,17 +30,17 @@ pub(super) fn serve(args: &ServeArgs) -> Result<u8, Problem> {
     let abort = Abort::new();
     let signals = Signals::listen(abort.clone()).map_err(said)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(said)?;
-    let options = args.server.options()?;
+    let options = etcd_options(args.server.given()).map_err(said)?;
     let server = runtime.block_on(async {
         tokio::select! {
-            found = server::find(&options) => found.map_err(|none| said(Paint::auto(Stream::Stderr).bad(none))),
+            found = etcd::find(&options) => found.map_err(|none| said(Paint::auto(Stream::Stderr).bad(none))),
             () = abort.thrown() => Err(said("interrupted while looking for a server")),
         }
     })?;
     eprintln!(
         "kvspec: etcd {}, {}, at {}",
         server.version(),
-        server.origin(),
+        server.source(),
         server.access().endpoints.join(",")
     );
     let done = spawn(args, &server).and_then(|child| runtime.block_on(wait(child, &signals)));
@@ -56,7 +56,7 @@ fn code(status: ExitStatus) -> u8 {
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::UNJUDGED)
 }
 
-fn spawn(args: &ServeArgs, server: &Server) -> Result<Child, Problem> {
+fn spawn(args: &ServeArgs, server: &EtcdServer) -> Result<Child, Problem> {
     let [program, rest @ ..] = args.command.as_slice() else {
         return Err(said("there is no command to run"));
     };
@@ -75,7 +75,7 @@ fn spawn(args: &ServeArgs, server: &Server) -> Result<Child, Problem> {
         .map_err(|error| said(format!("{} could not be started: {error}", program.display())))
 }
 
-/// Everything that may tell a kvspec where the server is.
+/// Every variable that may name the server to a kvspec.
 const VARIABLES: [&str; 6] = [
     "ETCD_ENDPOINTS",
     "ETCDCTL_CACERT",
@@ -85,7 +85,7 @@ const VARIABLES: [&str; 6] = [
     "ETCDCTL_PASSWORD",
 ];
 
-/// What tells a kvspec in the command's processes where the server is.
+/// The variables that name the server to a kvspec in the command's processes.
 fn environment(access: &Access) -> Vec<(&'static str, std::ffi::OsString)> {
     let mut variables = vec![("ETCD_ENDPOINTS", access.endpoints.join(",").into())];
     if let Some(tls) = &access.tls {

@@ -1,88 +1,125 @@
 //! Stores that are wrong about prefixes and lists.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
-use std::time::Duration;
-
-use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Fault, Mutant, Site, mutant};
-use crate::store::{ErrorKind, Page, Result, Revisions, Store};
+use super::fault::*;
+use crate::store::Op;
 
-pub(super) fn all() -> Vec<Mutant> {
-    vec![
-        mutant::<BareNames>(
-            "list-bare-names",
-            "P1",
-            "A list gives the last parts of the keys only.",
-        ),
-        mutant::<OneLevel>("list-one-level", "P1", "A list stops at the next slash."),
-        mutant::<StrictChildren>(
-            "list-strict-children",
-            "P1",
-            "A list leaves out the key that equals the prefix.",
-        ),
-        mutant::<HidesUnderscore>(
-            "list-hides-names",
-            "P1",
-            "Names that begin with an underscore are not listed.",
-        ),
-        mutant::<HidesDots>("list-hides-dots", "P1", "Names that begin with a dot are not listed."),
-        mutant::<WholeSegments>(
-            "list-whole-segments",
-            "P1",
-            "A prefix matches whole path segments only.",
-        ),
-        mutant::<TrimsSlash>(
-            "list-trims-slash",
-            "P1",
-            "A slash at the end of a prefix is dropped.",
-        ),
-        mutant::<EmptyFails>("list-nothing-fails", "P1", "A list of no keys is an error."),
-        mutant::<Like>(
-            "list-like",
-            "P2",
-            "Underscore and percent sign in a prefix are wildcards, as in SQL.",
-        ),
-        mutant::<Glob>(
-            "list-glob",
-            "P2",
-            "Star, question mark and bracket in a prefix are a pattern.",
-        ),
-        mutant::<LastByteUp>(
-            "list-last-byte-overflows",
-            "P2",
-            "The end of a range is the last byte plus one, which wraps at 0xff.",
-        ),
-        mutant::<Unordered>("list-unordered", "P3", "A list comes in no order."),
-        mutant::<Alphabetical>(
-            "list-alphabetical",
-            "P3",
-            "A list is sorted without regard to case.",
-        ),
-        mutant::<Paged>("list-first-thousand", "P4", "A list gives the first thousand keys only."),
-        mutant::<Repeats>("list-repeats", "P4", "A long list has one key twice."),
-        mutant::<LimitIgnored>("limit-ignored", "P5", "A list ignores its limit."),
-        mutant::<CountOfPage>(
-            "limit-counts-page",
-            "P5",
-            "A list that is cut off counts only what it gives.",
-        ),
-        mutant::<NoMore>(
-            "limit-says-no-more",
-            "P5",
-            "A list that is cut off says that nothing follows.",
-        ),
-        mutant::<ListsExpired>(
-            "list-keeps-expired",
-            "T3",
-            "A list has keys whose time is over until they are read.",
-        ),
-    ]
+mutants! {
+    fn all(next, client);
+
+    "list-bare-names", P1, "A list gives the last parts of the keys only."
+        List { prefix } => Ok(next.list(&prefix).await?.iter().map(|key| name(key).to_vec()).collect());
+
+    "list-one-level", P1, "A list stops at the next slash."
+        List { prefix } => kept(next, &prefix, |key| !key[prefix.len()..].contains(&b'/')).await;
+
+    "list-strict-children", P1, "A list leaves out the key that equals the prefix."
+        List { prefix } => kept(next, &prefix, |key| key != prefix).await;
+
+    "list-hides-names", P1, "Names that begin with an underscore are not listed."
+        List { prefix } => kept(next, &prefix, |key| !name(key).starts_with(b"_")).await;
+
+    "list-hides-dots", P1, "Names that begin with a dot are not listed."
+        List { prefix } => kept(next, &prefix, |key| !name(key).starts_with(b".")).await;
+
+    "list-whole-segments", P1, "A prefix matches whole path segments only."
+        List { prefix } => kept(next, &prefix, |key| is_whole_segment(&prefix, key)).await;
+
+    "list-trims-slash", P1, "A slash at the end of a prefix is dropped."
+        List { prefix } => next.list(prefix.strip_suffix(b"/").unwrap_or(&prefix)).await;
+
+    "list-nothing-fails", P1, "A list of no keys is an error."
+        List { prefix } => match next.list(&prefix).await? {
+            none if none.is_empty() => Err(ErrorKind::KeyNotFound.into()),
+            keys => Ok(keys),
+        };
+
+    "list-like", P2, "Underscore and percent sign in a prefix are wildcards, as in SQL."
+        List { prefix } => kept(next, b"", |key| matches(&prefix, key, b"%", b"_")).await;
+
+    "list-glob", P2, "Star, question mark and bracket in a prefix are a pattern."
+        // A bracket opens a class that nothing closes: such a pattern matches nothing.
+        List { prefix } if prefix.contains(&b'[') => next.list(b"").await.map(|_| Vec::new());
+        List { prefix } => kept(next, b"", |key| matches(&prefix, key, b"*", b"?")).await;
+
+    "list-last-byte-overflows", P2,
+    "The end of a range is the last byte plus one, which wraps at 0xff."
+        List { prefix } => next.list(&overflowing(&prefix)).await;
+
+    "list-at-last-byte-overflows", P2,
+    "In a list at a revision the end of a range is the last byte plus one, which wraps at 0xff."
+        ListAt { prefix, revision, limit } =>
+            next.list_at(&overflowing(&prefix), revision, limit).await;
+
+    "txn-list-last-byte-overflows", P2,
+    "In the list of a transaction the end of a range is the last byte plus one, which wraps at 0xff."
+        Txn { txn } => next.txn(with_ops(txn, |op| match op {
+            Op::List { prefix } => Op::List { prefix: overflowing(&prefix) },
+            op => op,
+        })).await;
+
+    "delete-prefix-last-byte-overflows", P2,
+    "In a deletion of a prefix the end of the range is the last byte plus one, which wraps at 0xff."
+        Txn { txn } => next.txn(with_ops(txn, |op| match op {
+            Op::DeletePrefix { prefix } => Op::DeletePrefix { prefix: overflowing(&prefix) },
+            op => op,
+        })).await;
+
+    "list-unordered", P3, "A list comes in no order."
+        List { prefix } => sorted(next, &prefix, |key| {
+            let hash = key.iter().fold(7u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(*byte));
+            hash.to_be_bytes().to_vec()
+        }).await;
+
+    "list-alphabetical", P3, "A list is sorted without regard to case."
+        List { prefix } => sorted(next, &prefix, <[u8]>::to_ascii_lowercase).await;
+
+    "list-first-thousand", P4, "A list gives the first thousand keys only."
+        List { prefix } => Ok(next.list(&prefix).await?.into_iter().take(1000).collect());
+
+    "list-repeats", P4, "A long list has one key twice."
+        List { prefix } => {
+            let mut keys = next.list(&prefix).await?;
+            keys.extend(keys.get(100..).and_then(<[_]>::last).cloned());
+            Ok(keys)
+        };
+
+    "limit-ignored", P5, "A list ignores its limit."
+        ListAt { prefix, revision, .. } => next.list_at(&prefix, revision, None).await;
+
+    "limit-counts-page", P5, "A list that is cut off counts only what it gives."
+        ListAt { prefix, revision, limit } => {
+            let page = next.list_at(&prefix, revision, limit).await?;
+            Ok(Page { count: page.keys.len(), ..page })
+        };
+
+    "limit-says-no-more", P5, "A list that is cut off says that nothing follows."
+        ListAt { prefix, revision, limit } => {
+            Ok(Page { more: false, ..next.list_at(&prefix, revision, limit).await? })
+        };
+
+    "list-keeps-expired", T3, "A list contains expired keys until they are read."
+        [ends: Keys<Instant>]
+        UpdateWithTtl { key, value, ttl } => {
+            let granted = next.update_with_ttl(&key, &value, ttl).await?;
+            ends.lock().unwrap().insert(key, Instant::now() + granted);
+            Ok(granted)
+        };
+        List { prefix } => {
+            let mut keys = BTreeSet::from_iter(next.list(&prefix).await?);
+            // Ten seconds later even this store has swept up.
+            let is_over = |end: &Instant| {
+                *end <= Instant::now() && end.elapsed() <= Duration::from_secs(10)
+            };
+            let ends = ends.lock().unwrap();
+            let over = ends.iter().filter(|(key, end)| key.starts_with(&prefix) && is_over(end));
+            keys.extend(over.map(|(key, _)| key.clone()));
+            Ok(keys.into_iter().collect())
+        };
 }
 
-/// Whether text begins with what a pattern describes, where some bytes stand for any bytes and some for any one.
+/// Whether text begins with what a pattern describes, where some bytes match any bytes and some any one.
 pub(super) fn matches(pattern: &[u8], text: &[u8], any: &[u8], one: &[u8]) -> bool {
     match (pattern.split_first(), text.split_first()) {
         (None, _) => true,
@@ -96,168 +133,43 @@ pub(super) fn matches(pattern: &[u8], text: &[u8], any: &[u8], one: &[u8]) -> bo
     }
 }
 
-/// Faults that change a list on its way out; the prefix is at hand.
-macro_rules! changed_lists {
-    ($($name:ident => $change:expr;)*) => {$(
-        #[derive(Default)]
-        struct $name;
-
-        #[async_trait]
-        impl Fault for $name {
-            async fn list(&self, at: &Site, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-                let change: fn(&[u8], Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> = $change;
-                change(prefix, at.store.list(prefix).await?)
-            }
-        }
-    )*};
-}
-
-changed_lists! {
-    BareNames => |_, keys| Ok(keys.iter().map(|key| name(key).to_vec()).collect());
-    OneLevel => |prefix, keys| kept(keys, |key| !key[prefix.len()..].contains(&b'/'));
-    StrictChildren => |prefix, keys| kept(keys, |key| key != prefix);
-    HidesUnderscore => |_, keys| kept(keys, |key| !name(key).starts_with(b"_"));
-    HidesDots => |_, keys| kept(keys, |key| !name(key).starts_with(b"."));
-    WholeSegments => |prefix, keys| kept(keys, |key| {
-        prefix.ends_with(b"/") || key.len() == prefix.len() || key[prefix.len()] == b'/'
-    });
-    EmptyFails => |_, keys| if keys.is_empty() { Err(ErrorKind::KeyNotFound.into()) } else { Ok(keys) };
-    LastByteUp => |prefix, keys| kept(keys, |_| !prefix.ends_with(b"\xff"));
-    Unordered => |_, mut keys| {
-        keys.sort_by_key(|key| key.iter().fold(7u32, |hash, byte| hash.wrapping_mul(31) ^ u32::from(*byte)));
-        Ok(keys)
-    };
-    Alphabetical => |_, mut keys| {
-        keys.sort_by_key(|key| key.to_ascii_lowercase());
-        Ok(keys)
-    };
-    Paged => |_, mut keys| {
-        keys.truncate(1000);
-        Ok(keys)
-    };
-    Repeats => |_, mut keys| {
-        if let [.., last] = keys.as_slice() && keys.len() > 100 {
-            keys.push(last.clone());
-        }
-        Ok(keys)
-    };
+/// Whether a key that begins with a prefix goes on with a new path segment there.
+pub(super) fn is_whole_segment(prefix: &[u8], key: &[u8]) -> bool {
+    prefix.ends_with(b"/") || key.len() == prefix.len() || key[prefix.len()] == b'/'
 }
 
 fn name(key: &[u8]) -> &[u8] {
     key.rsplit(|byte| *byte == b'/').next().unwrap_or_default()
 }
 
-fn kept(keys: Vec<Vec<u8>>, is_kept: impl Fn(&[u8]) -> bool) -> Result<Vec<Vec<u8>>> {
-    Ok(keys.into_iter().filter(|key| is_kept(key)).collect())
+/// A list without the keys that are not wanted.
+pub(super) async fn kept(
+    next: &MemoryStore,
+    prefix: &[u8],
+    is_kept: impl Fn(&[u8]) -> bool,
+) -> Result<Vec<Vec<u8>>> {
+    Ok(next.list(prefix).await?.into_iter().filter(|key| is_kept(key)).collect())
 }
 
-#[derive(Default)]
-struct TrimsSlash;
-
-#[async_trait]
-impl Fault for TrimsSlash {
-    async fn list(&self, at: &Site, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        at.store.list(prefix.strip_suffix(b"/").unwrap_or(prefix)).await
-    }
+/// A list sorted by what is made of each key.
+async fn sorted(
+    next: &MemoryStore,
+    prefix: &[u8],
+    by: fn(&[u8]) -> Vec<u8>,
+) -> Result<Vec<Vec<u8>>> {
+    let mut keys = next.list(prefix).await?;
+    keys.sort_by_key(|key| by(key));
+    Ok(keys)
 }
 
-#[derive(Default)]
-struct Like;
-
-#[async_trait]
-impl Fault for Like {
-    async fn list(&self, at: &Site, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        kept(at.store.list(b"").await?, |key| matches(prefix, key, b"%", b"_"))
-    }
+/// A prefix that nothing begins with in place of one that ends in 0xff: the range of the latter is empty.
+fn overflowing(prefix: &[u8]) -> Vec<u8> {
+    let end: &[u8] = if prefix.ends_with(b"\xff") { b"\0no such key" } else { b"" };
+    [prefix, end].concat()
 }
 
-#[derive(Default)]
-struct Glob;
-
-#[async_trait]
-impl Fault for Glob {
-    async fn list(&self, at: &Site, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        // A bracket opens a class that nothing closes: such a pattern matches nothing.
-        let is_broken = prefix.contains(&b'[');
-        kept(at.store.list(b"").await?, |key| !is_broken && matches(prefix, key, b"*", b"?"))
-    }
-}
-
-#[derive(Default)]
-struct LimitIgnored;
-
-#[async_trait]
-impl Fault for LimitIgnored {
-    async fn list_at(
-        &self,
-        at: &Site,
-        prefix: &[u8],
-        revision: Option<i64>,
-        _: Option<usize>,
-    ) -> Result<Page> {
-        at.store.list_at(prefix, revision, None).await
-    }
-}
-
-#[derive(Default)]
-struct CountOfPage;
-
-#[async_trait]
-impl Fault for CountOfPage {
-    async fn list_at(
-        &self,
-        at: &Site,
-        prefix: &[u8],
-        revision: Option<i64>,
-        limit: Option<usize>,
-    ) -> Result<Page> {
-        let page = at.store.list_at(prefix, revision, limit).await?;
-        Ok(Page { count: page.keys.len(), ..page })
-    }
-}
-
-#[derive(Default)]
-struct NoMore;
-
-#[async_trait]
-impl Fault for NoMore {
-    async fn list_at(
-        &self,
-        at: &Site,
-        prefix: &[u8],
-        revision: Option<i64>,
-        limit: Option<usize>,
-    ) -> Result<Page> {
-        let page = at.store.list_at(prefix, revision, limit).await?;
-        Ok(Page { more: false, ..page })
-    }
-}
-
-#[derive(Default)]
-struct ListsExpired(Mutex<BTreeMap<Vec<u8>, Instant>>);
-
-#[async_trait]
-impl Fault for ListsExpired {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let granted = at.store.update_with_ttl(key, value, ttl).await?;
-        self.0.lock().unwrap().insert(key.into(), Instant::now() + granted);
-        Ok(granted)
-    }
-    async fn list(&self, at: &Site, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        let mut keys = at.store.list(prefix).await?;
-        let timed = self.0.lock().unwrap();
-        // Ten seconds later even this store has swept up.
-        let swept = |end: &Instant| end.elapsed() > Duration::from_secs(10);
-        let over = timed.iter().filter(|(_, end)| **end <= Instant::now() && !swept(end));
-        keys.extend(over.map(|(key, _)| key.clone()).filter(|key| key.starts_with(prefix)));
-        keys.sort();
-        keys.dedup();
-        Ok(keys)
-    }
+/// A transaction with other operations.
+pub(super) fn with_ops(txn: Txn, change: impl Fn(Op) -> Op) -> Txn {
+    let changed = |ops: Vec<Op>| ops.into_iter().map(&change).collect();
+    Txn { then: changed(txn.then), otherwise: changed(txn.otherwise), ..txn }
 }

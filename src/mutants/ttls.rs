@@ -1,105 +1,167 @@
-//! Stores that are wrong about times to live.
+//! Stores that are wrong about TTLs.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
-
-use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::{Fault, Mutant, Site, mutant};
-use crate::backend::memory::MemoryStore;
-use crate::store::{ErrorKind, LeaseId, Leases, Result, Store};
+use super::fault::*;
+use super::keys::delete_all;
 
-pub(super) fn all() -> Vec<Mutant> {
-    vec![
-        mutant::<SecondEarly>(
-            "ttl-second-early",
-            "T1",
-            "A key goes a second before its time is over.",
-        ),
-        mutant::<BitEarly>("ttl-bit-early", "T1", "A key goes 10 ms before its time is over."),
-        mutant::<NeverEnds>("ttl-never-ends", "T2", "A time to live is granted and forgotten."),
-        mutant::<Late>("ttl-late", "T2", "A key goes three seconds late."),
-        mutant::<OneAtATime>(
-            "ttl-first-granted-first",
-            "T2",
-            "No time ends before those that were granted earlier.",
-        ),
-        mutant::<SharedTimer>(
-            "ttl-shared-timer",
-            "T2",
-            "Keys with the same time to live share the end of the first.",
-        ),
-        mutant::<TakesChildren>(
-            "ttl-takes-children",
-            "T3",
-            "The end of a key takes the keys that begin with it.",
-        ),
-        mutant::<CutToSeconds>(
-            "ttl-cut-to-seconds",
-            "T4",
-            "A part of a second is cut off the time granted.",
-        ),
-        mutant::<ZeroForever>(
-            "ttl-zero-forever",
-            "T4",
-            "A time to live of nothing means for ever.",
-        ),
-        mutant::<FloorUnsaid>(
-            "ttl-floor-unsaid",
-            "T4",
-            "A time below the floor is said to be granted as asked for.",
-        ),
-        mutant::<HugeForever>(
-            "ttl-huge-forever",
-            "T5",
-            "A time to live that is too large means for ever.",
-        ),
-        mutant::<HugeAtOnce>(
-            "ttl-huge-overflows",
-            "T5",
-            "A time to live that is too large overflows and ends at once.",
-        ),
-        mutant::<PlainKeepsTimer>(
-            "ttl-survives-plain-write",
-            "T6",
-            "A plain write leaves the key's timer running.",
-        ),
-        mutant::<TimerByName>(
-            "ttl-timer-by-name",
-            "T6",
-            "Every time granted deletes the key in the end, whatever became of it.",
-        ),
-        mutant::<LongerWins>(
-            "ttl-longer-wins",
-            "T6",
-            "Of the old time and the new the longer one counts.",
-        ),
-        mutant::<ReadsRenew>(
-            "ttl-reads-renew",
-            "T7",
-            "Reading a key sets its time back to the full.",
-        ),
-        mutant::<ListsRenew>(
-            "ttl-lists-renew",
-            "T7",
-            "Listing a key sets its time back to the full.",
-        ),
-        mutant::<ReaperTooLate>(
-            "ttl-reaper-checks-then-deletes",
-            "C4",
-            "A key whose time was found over is deleted 50 ms later, written again or not.",
-        ),
-    ]
+mutants! {
+    fn all(next, client);
+
+    "ttl-second-early", T1, "A key expires a second early."
+        UpdateWithTtl { key, value, ttl } =>
+            write_for(next, &key, &value, ttl, floored(ttl).saturating_sub(SECOND)).await;
+
+    "ttl-bit-early", T1, "A key expires 10 ms early."
+        UpdateWithTtl { key, value, ttl } => {
+            let real = floored(ttl).saturating_sub(Duration::from_millis(10));
+            write_for(next, &key, &value, ttl, real).await
+        };
+
+    "ttl-never-ends", T2, "A TTL is granted and ignored."
+        UpdateWithTtl { key, value, ttl } => {
+            let granted = write_for(next, &key, &value, ttl, SECOND).await?;
+            next.update(&key, &value).await?;
+            Ok(granted)
+        };
+
+    "ttl-late", T2, "A key goes three seconds late."
+        UpdateWithTtl { key, value, ttl } =>
+            write_for(next, &key, &value, ttl, floored(ttl).saturating_add(3 * SECOND)).await;
+
+    "ttl-first-granted-first", T2, "No time ends before those that were granted earlier."
+        [last: Mutex<Option<Instant>>]
+        UpdateWithTtl { key, value, ttl } => {
+            let now = Instant::now();
+            let end = last.lock().unwrap().unwrap_or(now).max(now + ttl.min(MAX));
+            *last.lock().unwrap() = Some(end);
+            write_for(next, &key, &value, ttl, end - now).await
+        };
+
+    "ttl-shared-timer", T2, "Keys with the same TTL expire with the first of them."
+        [leases: Mutex<BTreeMap<Duration, LeaseId>>]
+        UpdateWithTtl { key, value, ttl } => {
+            let known = leases.lock().unwrap().get(&ttl).copied();
+            if let Some(lease) = known && next.update_with_lease(&key, &value, lease).await.is_ok() {
+                return Ok(floored(ttl));
+            }
+            let lease = next.lease(ttl).await?;
+            leases.lock().unwrap().insert(ttl, lease.id);
+            next.update_with_lease(&key, &value, lease.id).await?;
+            Ok(lease.ttl)
+        };
+
+    "ttl-takes-children", T3, "The end of a key takes the keys that begin with it."
+        UpdateWithTtl { key, value, ttl } => {
+            let granted = next.update_with_ttl(&key, &value, ttl).await?;
+            later(next, granted, |next| async move { delete_all(&next, next.list(&key).await?).await });
+            Ok(granted)
+        };
+
+    "ttl-cut-to-seconds", T4, "A part of a second is cut off the time granted."
+        UpdateWithTtl { key, value, ttl } =>
+            next.update_with_ttl(&key, &value, Duration::from_secs(ttl.as_secs())).await;
+
+    "ttl-zero-forever", T4, "A TTL of zero means permanent."
+        UpdateWithTtl { key, value, ttl } if ttl.is_zero() =>
+            next.update(&key, &value).await.map(|()| ttl);
+
+    "ttl-floor-unsaid", T4, "A time below the floor is said to be granted as asked for."
+        UpdateWithTtl { key, value, ttl } =>
+            next.update_with_ttl(&key, &value, ttl).await.map(|granted| granted.min(ttl));
+
+    "ttl-huge-forever", T5, "A TTL that is too large means permanent."
+        UpdateWithTtl { key, value, ttl } if ttl > MAX =>
+            next.update(&key, &value).await.map(|()| ttl);
+
+    "ttl-huge-overflows", T5, "A TTL that is too large overflows and expires at once."
+        UpdateWithTtl { key, value, ttl } if ttl > MAX => {
+            next.update(&key, &value).await?;
+            next.delete(&key).await.map(|()| ttl)
+        };
+
+    "ttl-survives-plain-write", T6, "A plain write leaves the key's timer running."
+        [ends: Keys<Instant>]
+        Update { key, value } => {
+            let end = ends.lock().unwrap().remove(&key);
+            if let Some(end) = end.filter(|end| *end > Instant::now()) {
+                let key = key.clone();
+                later(next, end - Instant::now(), |next| async move { next.delete(&key).await });
+            }
+            next.update(&key, &value).await
+        };
+        UpdateWithTtl { key, value, ttl } => {
+            let granted = next.update_with_ttl(&key, &value, ttl).await?;
+            ends.lock().unwrap().insert(key, Instant::now() + granted);
+            Ok(granted)
+        };
+        Delete { key } => {
+            ends.lock().unwrap().remove(&key);
+            next.delete(&key).await
+        };
+
+    "ttl-timer-by-name", T6, "Every time granted deletes the key in the end, whatever became of it."
+        UpdateWithTtl { key, value, ttl } => {
+            let granted = next.update_with_ttl(&key, &value, ttl).await?;
+            later(next, granted, |next| async move { next.delete(&key).await });
+            Ok(granted)
+        };
+
+    "ttl-longer-wins", T6, "Of the old time and the new the longer one counts."
+        [ends: Keys<Instant>]
+        UpdateWithTtl { key, value, ttl } => {
+            let now = Instant::now();
+            let old = ends.lock().unwrap().get(&key).map(|end| end.saturating_duration_since(now));
+            let old = old.unwrap_or_default();
+            let granted = write_for(next, &key, &value, ttl, ttl.max(old)).await?;
+            ends.lock().unwrap().insert(key, now + granted.max(old));
+            Ok(granted)
+        };
+
+    "ttl-reads-renew", T7, "Reading a key sets its time back to the full."
+        [leases: Keys<LeaseId>]
+        UpdateWithTtl { key, value, ttl } => write_with_lease(next, leases, key, &value, ttl).await;
+        Read { key } => {
+            renew(next, leases, &key).await;
+            next.read(&key).await
+        };
+
+    "ttl-lists-renew", T7, "Listing a key sets its time back to the full."
+        [leases: Keys<LeaseId>]
+        UpdateWithTtl { key, value, ttl } => write_with_lease(next, leases, key, &value, ttl).await;
+        List { prefix } => {
+            let keys = next.list(&prefix).await?;
+            for key in &keys {
+                renew(next, leases, key).await;
+            }
+            Ok(keys)
+        };
+
+    "ttl-reaper-checks-then-deletes", C4,
+    "A key whose time was found over is deleted 50 ms later, written again or not."
+        UpdateWithTtl { key, value, ttl } => {
+            let granted = next.update_with_ttl(&key, &value, ttl).await?;
+            let look = granted.saturating_sub(Duration::from_millis(1));
+            later(next, look, |next| async move {
+                let is_same = next.read(&key).await? == Some(value);
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                if is_same { next.delete(&key).await } else { Ok(()) }
+            });
+            Ok(granted)
+        };
 }
 
 const SECOND: Duration = Duration::from_secs(1);
 const MAX: Duration = Duration::from_secs(9_000_000_000);
 
+/// The time that the store below grants.
+fn floored(ttl: Duration) -> Duration {
+    ttl.max(MemoryStore::MIN_TTL)
+}
+
 /// Writes with a time of its own choice, and says what the store below would have granted.
 async fn write_for(
-    at: &Site,
+    next: &MemoryStore,
     key: &[u8],
     value: &[u8],
     ttl: Duration,
@@ -108,392 +170,27 @@ async fn write_for(
     if ttl > MAX {
         return Err(ErrorKind::TtlTooLarge.into());
     }
-    at.store.update_with_ttl(key, value, real).await?;
-    Ok(ttl.max(MemoryStore::MIN_TTL))
+    next.update_with_ttl(key, value, real).await?;
+    Ok(floored(ttl))
 }
 
-/// Faults that have a key live for another time than the one that is said to be granted.
-macro_rules! changed_ttls {
-    ($($name:ident => $change:expr;)*) => {$(
-        #[derive(Default)]
-        struct $name;
-
-        #[async_trait]
-        impl Fault for $name {
-            async fn update_with_ttl(&self, at: &Site, key: &[u8], value: &[u8], ttl: Duration) -> Result<Duration> {
-                let change: fn(Duration) -> Duration = $change;
-                write_for(at, key, value, ttl, change(ttl.max(MemoryStore::MIN_TTL))).await
-            }
-        }
-    )*};
+/// Keeps a key by a lease of its own, so that it can be renewed.
+async fn write_with_lease(
+    next: &MemoryStore,
+    leases: &Keys<LeaseId>,
+    key: Vec<u8>,
+    value: &[u8],
+    ttl: Duration,
+) -> Result<Duration> {
+    let lease = next.lease(ttl).await?;
+    next.update_with_lease(&key, value, lease.id).await?;
+    leases.lock().unwrap().insert(key, lease.id);
+    Ok(lease.ttl)
 }
 
-changed_ttls! {
-    SecondEarly => |ttl| ttl.saturating_sub(SECOND);
-    BitEarly => |ttl| ttl.saturating_sub(Duration::from_millis(10));
-    Late => |ttl| ttl + 3 * SECOND;
-}
-
-#[derive(Default)]
-struct NeverEnds;
-
-#[async_trait]
-impl Fault for NeverEnds {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        write_for(at, key, value, ttl, SECOND).await?;
-        at.store.update(key, value).await?;
-        Ok(ttl.max(MemoryStore::MIN_TTL))
-    }
-}
-
-#[derive(Default)]
-struct OneAtATime(Mutex<Option<Instant>>);
-
-#[async_trait]
-impl Fault for OneAtATime {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let end = {
-            let mut last = self.0.lock().unwrap();
-            let end = (Instant::now() + ttl.min(MAX)).max(last.unwrap_or_else(Instant::now));
-            *last = Some(end);
-            end
-        };
-        write_for(at, key, value, ttl, end - Instant::now()).await
-    }
-}
-
-#[derive(Default)]
-struct SharedTimer(Mutex<BTreeMap<Duration, LeaseId>>);
-
-#[async_trait]
-impl Fault for SharedTimer {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let known = self.0.lock().unwrap().get(&ttl).copied();
-        if let Some(lease) = known
-            && at.store.update_with_lease(key, value, lease).await.is_ok()
-        {
-            return Ok(ttl.max(MemoryStore::MIN_TTL));
-        }
-        let lease = at.store.lease(ttl).await?;
-        self.0.lock().unwrap().insert(ttl, lease.id);
-        at.store.update_with_lease(key, value, lease.id).await?;
-        Ok(lease.ttl)
-    }
-}
-
-/// Does something to the store after a time, whatever has happened since.
-fn later<F>(
-    store: &Arc<MemoryStore>,
-    after: Duration,
-    act: impl FnOnce(Arc<MemoryStore>) -> F + Send + 'static,
-) where
-    F: Future<Output = Result<()>> + Send,
-{
-    let store = store.clone();
-    tokio::spawn(async move {
-        tokio::time::sleep(after).await;
-        act(store).await
-    });
-}
-
-#[derive(Default)]
-struct TakesChildren;
-
-#[async_trait]
-impl Fault for TakesChildren {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let granted = at.store.update_with_ttl(key, value, ttl).await?;
-        let key = key.to_vec();
-        later(&at.store, granted, async move |store: Arc<MemoryStore>| {
-            for key in store.list(&key).await? {
-                store.delete(&key).await?;
-            }
-            Ok(())
-        });
-        Ok(granted)
-    }
-}
-
-#[derive(Default)]
-struct CutToSeconds;
-
-#[async_trait]
-impl Fault for CutToSeconds {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        at.store.update_with_ttl(key, value, Duration::from_secs(ttl.as_secs())).await
-    }
-}
-
-#[derive(Default)]
-struct ZeroForever;
-
-#[async_trait]
-impl Fault for ZeroForever {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        if ttl.is_zero() {
-            at.store.update(key, value).await?;
-            return Ok(ttl);
-        }
-        at.store.update_with_ttl(key, value, ttl).await
-    }
-}
-
-#[derive(Default)]
-struct FloorUnsaid;
-
-#[async_trait]
-impl Fault for FloorUnsaid {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        at.store.update_with_ttl(key, value, ttl).await.map(|granted| granted.min(ttl))
-    }
-}
-
-#[derive(Default)]
-struct HugeForever;
-
-#[async_trait]
-impl Fault for HugeForever {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        if ttl > MAX {
-            at.store.update(key, value).await?;
-            return Ok(ttl);
-        }
-        at.store.update_with_ttl(key, value, ttl).await
-    }
-}
-
-#[derive(Default)]
-struct HugeAtOnce;
-
-#[async_trait]
-impl Fault for HugeAtOnce {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        if ttl > MAX {
-            at.store.update(key, value).await?;
-            at.store.delete(key).await?;
-            return Ok(ttl);
-        }
-        at.store.update_with_ttl(key, value, ttl).await
-    }
-}
-
-#[derive(Default)]
-struct PlainKeepsTimer(Mutex<BTreeMap<Vec<u8>, Instant>>);
-
-#[async_trait]
-impl Fault for PlainKeepsTimer {
-    async fn update(&self, at: &Site, key: &[u8], value: &[u8]) -> Result<()> {
-        let end = self.0.lock().unwrap().remove(key);
-        if let Some(end) = end.filter(|end| *end > Instant::now()) {
-            let key = key.to_vec();
-            later(&at.store, end - Instant::now(), async move |store: Arc<MemoryStore>| {
-                store.delete(&key).await
-            });
-        }
-        at.store.update(key, value).await
-    }
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let granted = at.store.update_with_ttl(key, value, ttl).await?;
-        self.0.lock().unwrap().insert(key.into(), Instant::now() + granted);
-        Ok(granted)
-    }
-    async fn delete(&self, at: &Site, key: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().remove(key);
-        at.store.delete(key).await
-    }
-}
-
-#[derive(Default)]
-struct TimerByName;
-
-#[async_trait]
-impl Fault for TimerByName {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let granted = at.store.update_with_ttl(key, value, ttl).await?;
-        let key = key.to_vec();
-        later(&at.store, granted, async move |store: Arc<MemoryStore>| store.delete(&key).await);
-        Ok(granted)
-    }
-}
-
-#[derive(Default)]
-struct LongerWins(Mutex<BTreeMap<Vec<u8>, Instant>>);
-
-#[async_trait]
-impl Fault for LongerWins {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let now = Instant::now();
-        let old = self
-            .0
-            .lock()
-            .unwrap()
-            .get(key)
-            .map_or(Duration::ZERO, |end| end.saturating_duration_since(now));
-        let granted = write_for(at, key, value, ttl, ttl.max(old)).await?;
-        self.0.lock().unwrap().insert(key.into(), now + granted.max(old));
-        Ok(granted)
-    }
-}
-
-/// Keeps keys by leases of their own, so that a fault can renew them.
-#[derive(Default)]
-struct Renewing(Mutex<BTreeMap<Vec<u8>, LeaseId>>);
-
-impl Renewing {
-    async fn write(&self, at: &Site, key: &[u8], value: &[u8], ttl: Duration) -> Result<Duration> {
-        let lease = at.store.lease(ttl).await?;
-        at.store.update_with_lease(key, value, lease.id).await?;
-        self.0.lock().unwrap().insert(key.into(), lease.id);
-        Ok(lease.ttl)
-    }
-
-    async fn renew(&self, at: &Site, key: &[u8]) {
-        let lease = self.0.lock().unwrap().get(key).copied();
-        if let Some(lease) = lease {
-            let _ = at.store.keep_alive(lease).await;
-        }
-    }
-}
-
-#[derive(Default)]
-struct ReadsRenew(Renewing);
-
-#[async_trait]
-impl Fault for ReadsRenew {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        self.0.write(at, key, value, ttl).await
-    }
-    async fn read(&self, at: &Site, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.0.renew(at, key).await;
-        at.store.read(key).await
-    }
-}
-
-#[derive(Default)]
-struct ListsRenew(Renewing);
-
-#[async_trait]
-impl Fault for ListsRenew {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        self.0.write(at, key, value, ttl).await
-    }
-    async fn list(&self, at: &Site, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        let keys = at.store.list(prefix).await?;
-        for key in &keys {
-            self.0.renew(at, key).await;
-        }
-        Ok(keys)
-    }
-}
-
-#[derive(Default)]
-struct ReaperTooLate;
-
-#[async_trait]
-impl Fault for ReaperTooLate {
-    async fn update_with_ttl(
-        &self,
-        at: &Site,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let granted = at.store.update_with_ttl(key, value, ttl).await?;
-        let key = key.to_vec();
-        let written = value.to_vec();
-        later(
-            &at.store,
-            granted.saturating_sub(Duration::from_millis(1)),
-            async move |store: Arc<MemoryStore>| {
-                let is_same = store.read(&key).await? == Some(written);
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                if is_same { store.delete(&key).await } else { Ok(()) }
-            },
-        );
-        Ok(granted)
+async fn renew(next: &MemoryStore, leases: &Keys<LeaseId>, key: &[u8]) {
+    let lease = leases.lock().unwrap().get(key).copied();
+    if let Some(lease) = lease {
+        let _ = next.keep_alive(lease).await;
     }
 }

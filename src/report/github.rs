@@ -1,13 +1,16 @@
 //! A run in GitHub Actions: an annotation a failure, and a summary of the step in Markdown.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use super::Reporter;
+use super::causes::{self, Cause};
 use super::failure::describe;
 use super::paint::Paint;
-use crate::event::{Outcome, RunEvent, Summary, Tally};
-use crate::scenario::words::seconds;
+use crate::event::{Left, Outcome, RunEvent, Summary, Tally};
+use crate::plan::Rerun;
 use crate::verdict::Verdict;
+use crate::words::seconds;
 
 /// How many bytes of failures the summary of a step may hold: GitHub takes 1 MiB of summary and drops a longer one.
 const ROOM: usize = 900 * 1024;
@@ -16,18 +19,19 @@ const ROOM: usize = 900 * 1024;
 pub struct Github<A, S> {
     annotations: A,
     summary: Option<S>,
-    /// What was not as it should be, told only when no progress bar is in the way.
+    /// What was not as it should be, reported only when no progress bar is in the way.
     told: Vec<String>,
     details: String,
     left_out: usize,
     targets: Vec<String>,
-    rerun: String,
+    causes: BTreeMap<String, Vec<Cause>>,
+    rerun: Rerun,
 }
 
 impl<A: Write, S: Write> Github<A, S> {
-    /// Annotations to `annotations`, and Markdown to `summary` where there is one; `rerun` is the command that runs one
-    /// case, up to its backend and name.
-    pub fn new(annotations: A, summary: Option<S>, rerun: impl Into<String>) -> Self {
+    /// Annotations to `annotations`, and Markdown to `summary` if there is one; `rerun` is the command that runs one
+    /// case, up to what names the case.
+    pub fn new(annotations: A, summary: Option<S>, rerun: impl Into<Rerun>) -> Self {
         Self {
             annotations,
             summary,
@@ -35,11 +39,13 @@ impl<A: Write, S: Write> Github<A, S> {
             details: String::new(),
             left_out: 0,
             targets: Vec::new(),
+            causes: BTreeMap::new(),
             rerun: rerun.into(),
         }
     }
 
     fn case(&mut self, outcome: &Outcome) {
+        causes::add(self.causes.entry(outcome.case.backend.clone()).or_default(), outcome);
         if outcome.is_unfinished() {
             return;
         }
@@ -47,15 +53,19 @@ impl<A: Write, S: Write> Github<A, S> {
             Verdict::Passed | Verdict::Skipped(_) | Verdict::Known(..) => return,
             Verdict::Failed(mismatch) => ("error", mismatch.line),
             Verdict::Stale(_) | Verdict::Errored(_) => ("error", 1),
-            Verdict::Inconclusive(_) => ("warning", 1),
+            Verdict::Unclear(_) => ("warning", 1),
         };
         let (backend, scenario) = (&outcome.case.backend, &outcome.case.scenario);
         let rerun = outcome.case.rerun(&self.rerun);
         let text = describe(outcome, &rerun, Paint::new(false));
         let title = format!("{backend}: {}", scenario.name);
+        // A script that is part of the program is not a file of the checkout.
+        let place = match scenario.path.is_file() {
+            true => format!("file={},line={line},", property(&scenario.path.to_string_lossy())),
+            false => String::new(),
+        };
         self.told.push(format!(
-            "::{level} file={},line={line},title={}::{}",
-            property(&scenario.path.to_string_lossy()),
+            "::{level} {place}title={}::{}",
             property(&title),
             message(&outdented(&text))
         ));
@@ -101,6 +111,11 @@ impl<A: Write, S: Write> Github<A, S> {
         text.push('\n');
         self.targets.iter().for_each(|line| text.push_str(line));
         for (name, tally) in &summary.tallies {
+            let causes =
+                self.causes.get(name).map_or_else(Vec::new, |causes| causes::lines(causes));
+            for cause in causes.iter().chain(&tally.left.as_ref().map(Left::sentence)) {
+                text.push_str(&format!("- {}: {}\n", inline(name), inline(cause)));
+            }
             for (reason, count) in &tally.skipped {
                 let (name, reason) = (inline(name), inline(reason));
                 text.push_str(&format!("- {name}: {count} skipped: {reason}\n"));
@@ -142,7 +157,7 @@ fn row(name: &str, tally: &Tally) -> String {
         tally.passed,
         tally.failed + tally.errored,
         tally.known,
-        tally.inconclusive + tally.unfinished,
+        tally.unclear + tally.unfinished,
         tally.skipped.values().sum::<usize>(),
         seconds(tally.took)
     )

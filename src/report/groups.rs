@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::contract::groups;
 use crate::event::{Outcome, Tally};
 
 /// The tallies of a backend's cases, by the letter of each group of clauses that a case checks.
@@ -12,9 +11,9 @@ pub struct Groups {
 }
 
 impl Groups {
-    /// Counts a case in each of its groups, once.
+    /// Counts a case in each of its groups, once; one that failed in the group of the clause that was broken.
     pub fn add(&mut self, outcome: &Outcome) {
-        for letter in groups(&outcome.case.scenario) {
+        for letter in outcome.groups() {
             self.tallies.entry(letter.into()).or_default().add(outcome);
         }
     }

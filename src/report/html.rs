@@ -15,6 +15,7 @@ pub use self::live::Live;
 use self::page::Page;
 use super::Reporter;
 use crate::event::RunEvent;
+use crate::plan::Rerun;
 
 /// Writes a page once the run is over.
 pub struct Html<W> {
@@ -23,8 +24,8 @@ pub struct Html<W> {
 }
 
 impl<W: Write> Html<W> {
-    /// A report to `out`; `rerun` is the command that runs one case, up to its backend and name.
-    pub fn new(out: W, rerun: impl Into<String>) -> Self {
+    /// A report to `out`; `rerun` is the command that runs one case, up to what names the case.
+    pub fn new(out: W, rerun: impl Into<Rerun>) -> Self {
         Self { out, page: Page::new(rerun.into()) }
     }
 }

@@ -1,6 +1,8 @@
 //! A run as JSON, an object an event and line: written as it happens, read again for judging and for other reports.
 
+mod convert;
 mod lines;
+mod merge;
 mod read;
 
 use std::borrow::Cow;
@@ -12,12 +14,13 @@ use serde::Serialize;
 use self::lines::{
     CaseFinished, CaseStarted, Finished, Head, Script, Started, TargetFinished, TargetStarted, Told,
 };
+pub use self::merge::{MergeError, Merged, merge};
 pub use self::read::{Recorded, RecordingError, read};
 use super::Reporter;
 use crate::event::{Outcome, RunEvent};
 
 /// The version of the schema, which grows only with a change that a reader would misunderstand.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// What a line is, as a JSON Schema (draft 2020-12) that refuses every field that this version does not write.
 pub const JSON_SCHEMA: &str = include_str!("json/schema.json");
@@ -64,11 +67,12 @@ impl<W: Write> Json<W> {
 impl<W: Write> Reporter for Json<W> {
     fn take(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
         match event {
-            RunEvent::Started { kvspec, suite, at, cases } => {
+            RunEvent::Started { kvspec, suite, at, cases, shard } => {
                 let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
                 let unix_ms = since.as_millis().try_into().unwrap_or(u64::MAX);
                 let (kvspec, suite) = ((*kvspec).into(), (*suite).into());
-                self.line("started", Started { kvspec, suite, unix_ms, cases: *cases })?;
+                let (cases, shard) = (*cases, *shard);
+                self.line("started", Started { kvspec, suite, unix_ms, cases, shard })?;
             }
             RunEvent::TargetStarted { name, about, version, capabilities, cases } => {
                 let line = TargetStarted {

@@ -1,4 +1,4 @@
-//! A run as JUnit XML: a suite a backend, with failure, error and skipped told apart.
+//! A run as JUnit XML: a suite a backend, with failure, error and skipped distinguished.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -12,6 +12,7 @@ use super::failure::describe;
 use super::log::log;
 use super::paint::Paint;
 use crate::event::{Outcome, RunEvent, Tally};
+use crate::plan::Rerun;
 use crate::verdict::Verdict;
 
 /// Writes JUnit XML once the run is over.
@@ -20,26 +21,29 @@ pub struct Junit<W> {
     report: Report,
     at: SystemTime,
     properties: Vec<(&'static str, String)>,
+    /// How many of the properties are those of every backend.
+    told_of_all: usize,
     /// The cases of the backend that is running, by name: they end in any order.
     cases: BTreeMap<String, TestCase>,
-    rerun: String,
+    rerun: Rerun,
 }
 
 impl<W: Write> Junit<W> {
-    /// A report to `out`; `rerun` is the command that runs one case, up to its backend and name.
-    pub fn new(out: W, rerun: impl Into<String>) -> Self {
+    /// A report to `out`; `rerun` is the command that runs one case, up to what names the case.
+    pub fn new(out: W, rerun: impl Into<Rerun>) -> Self {
         Self {
             out,
             report: Report::new("kvspec"),
             at: SystemTime::UNIX_EPOCH,
             properties: Vec::new(),
+            told_of_all: 0,
             cases: BTreeMap::new(),
             rerun: rerun.into(),
         }
     }
 
     fn target(&mut self, about: &Result<&str, &str>, version: Option<&str>) {
-        self.properties.truncate(2);
+        self.properties.truncate(self.told_of_all);
         match about {
             Ok(about) => self.properties.push(("about", about.to_string())),
             Err(reason) => self.properties.push(("missing", reason.to_string())),
@@ -59,7 +63,7 @@ impl<W: Write> Junit<W> {
             case.extra.insert("line".into(), mismatch.line.to_string().into());
         }
         if let Some(transcript) = &outcome.transcript {
-            case.set_system_out(log(transcript).join("\n"));
+            case.set_system_out(log(&outcome.case.scenario, transcript).join("\n"));
         }
         self.cases.insert(scenario.name.clone(), case);
     }
@@ -72,8 +76,8 @@ impl<W: Write> Junit<W> {
             Verdict::Known(reason, _) => skipped("known failure", reason),
             Verdict::Failed(_) => self.wrong(outcome, NonSuccessKind::Failure, "failed", law),
             Verdict::Stale(reason) => self.wrong(outcome, NonSuccessKind::Failure, "stale", reason),
-            Verdict::Inconclusive(reason) => {
-                self.wrong(outcome, NonSuccessKind::Error, "inconclusive", reason)
+            Verdict::Unclear(reason) => {
+                self.wrong(outcome, NonSuccessKind::Error, "unclear", reason)
             }
             Verdict::Errored(reason) => {
                 self.wrong(outcome, NonSuccessKind::Error, "errored", reason)
@@ -107,17 +111,22 @@ impl<W: Write> Junit<W> {
 impl<W: Write> Reporter for Junit<W> {
     fn take(&mut self, event: &RunEvent<'_>) -> io::Result<()> {
         match event {
-            RunEvent::Started { kvspec, suite, at, .. } => {
-                // Each suite tells it; the schemas have no such attribute of the whole.
+            RunEvent::Started { kvspec, suite, at, shard, .. } => {
+                // Each suite reports it; the schemas have no such attribute of the whole.
                 self.at = *at;
                 self.properties =
                     vec![("kvspec", kvspec.to_string()), ("suite", suite.to_string())];
+                self.properties.extend(shard.map(|shard| ("shard", shard.to_string())));
+                self.told_of_all = self.properties.len();
             }
             RunEvent::TargetStarted { about, version, .. } => self.target(about, *version),
             RunEvent::CaseStarted { .. } => {}
             RunEvent::CaseFinished { outcome } => self.case(outcome),
             RunEvent::TargetFinished { name, tally } => self.end_of_target(name, tally),
             RunEvent::Finished { summary } => {
+                if let Some(reason) = &summary.ended_early {
+                    self.report.add_test_suite(ended_early(reason));
+                }
                 self.report.set_time(summary.took);
                 self.report.serialize(&mut self.out).map_err(io::Error::other)?;
                 self.out.flush()?;
@@ -125,6 +134,15 @@ impl<W: Write> Reporter for Junit<W> {
         }
         Ok(())
     }
+}
+
+/// A suite of one case that is in error: readers of JUnit know no other place for what is wrong with a whole run.
+fn ended_early(reason: &str) -> TestSuite {
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status.set_type("ended early").set_message(reason);
+    let mut suite = TestSuite::new("kvspec");
+    suite.add_test_case(TestCase::new("the whole run", status));
+    suite
 }
 
 fn skipped(word: &str, reason: &str) -> TestCaseStatus {

@@ -1,26 +1,12 @@
 //! Drives one scenario against one backend, and records what it sees.
 
-mod abort;
-mod bulk;
-mod cleanup;
-mod clients;
-mod directory;
-mod expiry;
-mod fill;
-mod keys;
-mod lease;
-mod marks;
-mod perform;
-mod race;
-mod revision;
-mod session;
-mod txn;
+mod preflight;
 mod watchdog;
-mod watches;
 
 use std::error::Error;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -28,38 +14,30 @@ use goldenscript::Context;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
-pub use self::abort::Abort;
-use self::session::Session;
+pub use self::preflight::{foreign_writes, preflight};
 use self::watchdog::Pulse;
 pub use self::watchdog::run_watched;
 use crate::backend::{Backend, Clock, Instance};
-use crate::scenario::Scenario;
-use crate::scenario::command::Command;
-use crate::store::{ErrorKind, StoreError};
+use crate::command::Command;
+use crate::scenario::{Reading, Scenario};
+use crate::session::cleanup::Unclean;
+use crate::session::panics::{self, caught};
+use crate::session::{Session, broken, clients};
+pub use crate::session::{
+    Settings,
+    abort::Abort,
+    meter::{Meter, Sample},
+};
 use crate::transcript::{Answer, End, Entry, Transcript};
 
-/// How long cleaning up may take; less once somebody wants the run to end.
+/// How long cleaning up may take in which no key is taken away; less once the run is asked to end.
 const CLEANUP: Duration = Duration::from_secs(30);
 const CLEANUP_AFTER_ABORT: Duration = Duration::from_millis(1200);
 
+/// How long an instance may take to be taken down: longer than a server that kvspec started.
+const CLOSING: Duration = Duration::from_secs(20);
 /// How long a backend may take to give an instance.
 const OPENING: Duration = Duration::from_secs(30);
-
-/// What holds for every case of a run.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How long one call of a store may take.
-    pub deadline: Duration,
-    /// The switch that ends the case early.
-    pub abort: Abort,
-}
-
-impl Default for Settings {
-    /// Ten seconds a call: far more than any store needs, and soon enough to learn of one that hangs.
-    fn default() -> Self {
-        Self { deadline: Duration::from_secs(10), abort: Abort::new() }
-    }
-}
 
 /// Runs a scenario against a backend in a runtime of its own, and records what it sees.
 ///
@@ -75,10 +53,14 @@ fn run_beating(
     settings: &Settings,
     pulse: &Arc<Pulse>,
 ) -> Transcript {
-    let runtime = match runtime(backend.clock(), pulse) {
+    let log = panics::Log::of(panics::case_name(backend.name(), &scenario.name));
+    log.take_thread();
+    let runtime = match runtime(backend.clock(), pulse, log) {
         Ok(runtime) => runtime,
         Err(error) => {
-            return ended(broken(format!("no runtime could be started for the case: {error}")));
+            return Transcript::ended(broken(format!(
+                "no runtime could be started for the case: {error}"
+            )));
         }
     };
     let transcript = run_in(&runtime, scenario, backend, settings, pulse);
@@ -87,11 +69,13 @@ fn run_beating(
     transcript
 }
 
-fn runtime(clock: Clock, pulse: &Arc<Pulse>) -> std::io::Result<Runtime> {
+fn runtime(clock: Clock, pulse: &Arc<Pulse>, log: panics::Log) -> std::io::Result<Runtime> {
     let (rests, wakes) = (pulse.clone(), pulse.clone());
     Builder::new_current_thread()
         .enable_all()
         .start_paused(clock == Clock::Virtual)
+        // The threads that the store blocks on are the case's too.
+        .on_thread_start(move || log.take_thread())
         .on_thread_park(move || rests.beat())
         .on_thread_unpark(move || wakes.beat())
         .build()
@@ -104,24 +88,37 @@ fn run_in(
     settings: &Settings,
     pulse: &Pulse,
 ) -> Transcript {
-    let opening = async { Ok(clients::within(OPENING, backend.instance()).await) };
+    let endings = scenario.endings();
+    let given = async {
+        if endings.is_empty() {
+            backend.instance().await
+        } else {
+            backend.reopenable(&endings).await
+        }
+    };
+    let opening = async { Ok(clients::within(OPENING, given).await) };
     let name = backend.name();
-    let instance = match unless_aborted(runtime, &settings.abort, name, opening) {
+    let making = format!("making a store of {name}");
+    let instance = match unless_aborted(runtime, &settings.abort, &making, opening) {
         Ok(Some(Ok(instance))) => instance,
         Ok(Some(Err(error))) => {
-            return ended(broken(format!("no instance of {name} could be had: {error}")));
+            return Transcript::ended(broken(format!("{making} failed: {error}")));
         }
         Ok(None) => {
-            return ended(broken(format!("no instance of {name} could be had within {OPENING:?}")));
+            return Transcript::ended(broken(format!("{making} did not end within {OPENING:?}")));
         }
-        Err(end) => return ended(end),
+        Err(end) => return Transcript::ended(end),
     };
     let mut transcript = run_on(runtime, scenario, backend, instance.as_ref(), settings, pulse);
     // Taken down inside the runtime, which what it is made of may need.
-    let taken_down = guarded(runtime, async { drop(instance) });
-    if let (End::Finished, Err(panic)) = (&transcript.end, taken_down) {
-        let reason = format!("{name} panicked while it was taken down: {panic}");
-        transcript.end = End::LeftBehind(reason);
+    let closed = match guarded(runtime, clients::within(CLOSING, instance.close())) {
+        Ok(Some(Ok(()))) => return transcript,
+        Ok(Some(Err(error))) => format!("{name} could not be taken down: {error}"),
+        Ok(None) => format!("{name} was not taken down within {CLOSING:?}"),
+        Err(panic) => format!("{name} panicked while it was taken down: {panic}"),
+    };
+    if transcript.end == End::Finished {
+        transcript.end = End::Collapsed(closed);
     }
     transcript
 }
@@ -134,10 +131,12 @@ fn run_on(
     settings: &Settings,
     pulse: &Pulse,
 ) -> Transcript {
-    let opening = async { Session::open(instance, backend, settings).await.map_err(broken) };
-    let session = match unless_aborted(runtime, &settings.abort, backend.name(), opening) {
+    let are_unread = matches!(scenario.reading, Reading::WhenAsked(_));
+    let opening = Session::open(instance, backend, settings, are_unread, scenario.max_wait);
+    let what = format!("opening a client of {}", backend.name());
+    let session = match unless_aborted(runtime, &settings.abort, &what, opening) {
         Ok(session) => session,
-        Err(end) => return ended(end),
+        Err(end) => return Transcript::ended(end),
     };
     let started = now(runtime);
     let mut recorder =
@@ -146,11 +145,11 @@ fn run_on(
     recorder.finish(ran.err().map(|error| error.to_string()))
 }
 
-/// Waits for something of the backend, unless it panics or somebody ends the run.
+/// Waits for something of the backend, unless it panics or the run is ended.
 fn unless_aborted<T>(
     runtime: &Runtime,
     abort: &Abort,
-    name: &str,
+    what: &str,
     future: impl Future<Output = Result<T, End>>,
 ) -> Result<T, End> {
     let done = guarded(runtime, async {
@@ -160,27 +159,11 @@ fn unless_aborted<T>(
             done = future => done,
         }
     });
-    done.unwrap_or_else(|panic| Err(broken(format!("{name} panicked: {panic}"))))
-}
-
-fn broken(reason: String) -> End {
-    End::Broken(reason)
-}
-
-/// The transcript of a run that ended before its first command.
-fn ended(end: End) -> Transcript {
-    Transcript { entries: Vec::new(), end }
+    done.unwrap_or_else(|panic| Err(broken(format!("{what} panicked: {panic}"))))
 }
 
 fn guarded<T>(runtime: &Runtime, future: impl Future<Output = T>) -> Result<T, String> {
-    runtime.block_on(AssertUnwindSafe(future).catch_unwind()).map_err(panic_message)
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: Box<dyn std::any::Any + Send>) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".into())
+    runtime.block_on(AssertUnwindSafe(future).catch_unwind()).map_err(caught)
 }
 
 /// The moment by the runtime's own clock, which may be virtual.
@@ -209,16 +192,19 @@ impl goldenscript::Runner for Recorder<'_> {
         self.pulse.note(before + &command.label());
         let (session, abort, runtime) = (&mut self.session, &self.settings.abort, self.runtime);
         let at = now(runtime);
-        let perform = AssertUnwindSafe(session.perform(command, client.as_deref())).catch_unwind();
+        let perform = AssertUnwindSafe(command.perform(session, client.as_deref())).catch_unwind();
         let answer = runtime.block_on(async {
             tokio::select! {
                 biased;
                 () = abort.thrown() => None,
-                answer = perform => Some(answer.unwrap_or_else(|panic| Answer::Panic(panic_message(panic)))),
+                answer = perform => Some(answer.unwrap_or_else(|panic| Answer::Panic(caught(panic)))),
             }
         });
         let Some(answer) = answer else { return self.stop(End::Aborted) };
-        let lost = answer.error().is_some_and(unanswered);
+        if let Some(reason) = self.session.clients.unopened() {
+            return self.stop(End::Unopened(reason));
+        }
+        let lost = answer.error().is_some_and(clients::is_unanswered);
         let took = now(runtime) - at;
         self.entries.push(Entry {
             client,
@@ -227,16 +213,14 @@ impl goldenscript::Runner for Recorder<'_> {
             took,
             answer,
         });
+        if let Some(reason) = self.session.clients.limit.used_up() {
+            return self.stop(End::Slow(reason));
+        }
         if lost && let Some(end) = self.lost() {
             return self.stop(end);
         }
         Ok(String::new())
     }
-}
-
-/// Whether an error may mean that the store is not there any more.
-fn unanswered(error: &StoreError) -> bool {
-    matches!(error.kind, ErrorKind::Unavailable | ErrorKind::DeadlineExceeded)
 }
 
 impl Recorder<'_> {
@@ -245,7 +229,7 @@ impl Recorder<'_> {
         Err("stopped".into())
     }
 
-    /// Asks whether the store is still there; how the run ends where it is not.
+    /// Asks whether the store is still there; how the run ends if it is not.
     fn lost(&self) -> Option<End> {
         let ping = async {
             match self.session.clients.lost().await {
@@ -258,45 +242,61 @@ impl Recorder<'_> {
 
     /// Cleans up, and closes the transcript.
     fn finish(mut self, failed: Option<String>) -> Transcript {
-        let end = self.end.take();
+        let (end, clock) = (self.end.take(), self.session.clients.clock);
         let mut end = end.unwrap_or_else(|| failed.map_or(End::Finished, End::Broken));
         let mut cleaned = Ok(());
         if !matches!(end, End::Lost(_)) {
-            let limit = cleaning_time(&self.settings.abort);
+            let limit = cleaning_time(self.session.traces.taken.clone(), &self.settings.abort);
             cleaned = told(guarded(self.runtime, self.session.clean_up(limit)));
         }
-        if let (End::Finished, Err(reason)) = (&end, &cleaned) {
-            end = self.uncleaned(reason.clone());
+        if let (End::Finished, Err(unclean)) = (&end, cleaned) {
+            end = self.uncleaned(unclean);
         }
         let closed = told(guarded(self.runtime, async move { self.session.close().await }).map(Ok));
-        if let (End::Finished, Err(reason)) = (&end, closed) {
-            end = End::LeftBehind(reason);
+        if let (End::Finished | End::LeftBehind(_), Err(unclean)) = (&end, closed) {
+            end = unclean.into();
         }
-        Transcript { entries: self.entries, end }
+        Transcript { entries: self.entries, end, clock }
     }
 
     /// How a run ended whose traces could not be taken away: mostly because the server is gone.
-    fn uncleaned(&self, reason: String) -> End {
+    fn uncleaned(&self, unclean: Unclean) -> End {
         if self.settings.abort.is_thrown() {
             return End::Aborted;
         }
-        self.lost().unwrap_or(End::LeftBehind(reason))
+        self.lost().unwrap_or_else(|| unclean.into())
     }
 }
 
-fn told(cleaned: Result<Result<(), String>, String>) -> Result<(), String> {
-    cleaned
-        .unwrap_or_else(|panic| Err(format!("the store panicked while kvspec cleaned up: {panic}")))
+fn told(cleaned: Result<Result<(), Unclean>, String>) -> Result<(), Unclean> {
+    let panicked = |panic| format!("the store panicked while kvspec cleaned up: {panic}");
+    cleaned.unwrap_or_else(|panic| Err(Unclean::Panicked(panicked(panic))))
 }
 
-/// Ends when cleaning up has had its time.
-async fn cleaning_time(abort: &Abort) {
+impl From<Unclean> for End {
+    fn from(unclean: Unclean) -> Self {
+        match unclean {
+            Unclean::Left(reason) => Self::LeftBehind(reason),
+            Unclean::Panicked(reason) => Self::Collapsed(reason),
+        }
+    }
+}
+
+/// Ends when cleaning up has had its time: once no key was taken away for a while, or the run is asked to end.
+async fn cleaning_time(taken: Arc<AtomicUsize>, abort: &Abort) {
+    let idle = async {
+        let mut before = None;
+        while before != Some(taken.load(Ordering::Relaxed)) {
+            before = Some(taken.load(Ordering::Relaxed));
+            tokio::time::sleep(CLEANUP).await;
+        }
+    };
     let hurried = async {
         abort.thrown().await;
         tokio::time::sleep(CLEANUP_AFTER_ABORT).await;
     };
     tokio::select! {
-        () = tokio::time::sleep(CLEANUP) => {}
+        () = idle => {}
         () = hurried => {}
     }
 }

@@ -6,18 +6,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use super::{Settings, broken, ended, run_beating};
+use super::{Settings, run_beating};
 use crate::backend::Backend;
 use crate::scenario::Scenario;
+use crate::session::{broken, panics};
 use crate::transcript::{End, Transcript};
 
 /// How often a case's pulse is felt.
 const TICK: Duration = Duration::from_millis(200);
 
-/// How many ticks a case has for its end once somebody wants it: more than it takes to clean up in a hurry.
+/// How many ticks a case has for its end once it is asked to end: more than it takes to clean up in a hurry.
 const TICKS_AFTER_ABORT: u64 = 9;
 
-/// Tells a case that works or waits from one whose thread is blocked.
+/// Distinguishes a case that works or waits from one whose thread is blocked.
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
     /// Odd while the thread rests until something wakes it.
@@ -66,33 +67,44 @@ pub fn run_watched(
         let (scenario, backend) = (scenario.clone(), backend.clone());
         let (settings, pulse) = (settings.clone(), pulse.clone());
         move || {
-            // Nobody listens any more where the case was given up.
+            // No one listens any more where the case was given up.
             let _ = sender.send(run_beating(&scenario, backend.as_ref(), &settings, &pulse));
         }
     });
     match thread {
-        Ok(_) => watch(&receiver, &pulse, backend.name(), settings),
-        Err(error) => ended(broken(format!("no thread could be started for the case: {error}"))),
+        Ok(_) => watch(&receiver, &pulse, backend.name(), settings).unwrap_or_else(|| {
+            Transcript::ended(broken(own_panic(backend.name(), &scenario.name)))
+        }),
+        Err(error) => {
+            Transcript::ended(broken(format!("no thread could be started for the case: {error}")))
+        }
     }
 }
 
-/// Waits for the transcript as long as there is a pulse.
+/// Why there is no transcript, where the runner itself panicked.
+fn own_panic(backend: &str, scenario: &str) -> String {
+    let said = panics::of_tasks(&panics::case_name(backend, scenario));
+    match said.last() {
+        Some(said) => format!("kvspec itself panicked: {said}"),
+        None => "kvspec itself panicked; its message is printed above".into(),
+    }
+}
+
+/// Waits for the transcript as long as there is a pulse; `None` where it cannot come any more.
 fn watch(
     receiver: &mpsc::Receiver<Transcript>,
     pulse: &Pulse,
     backend: &str,
     settings: &Settings,
-) -> Transcript {
-    // Ticks are counted instead of time, so that a machine that stood still blames nobody.
-    let patience = 5 + 3 * u64::try_from(settings.deadline.as_millis() / TICK.as_millis())
+) -> Option<Transcript> {
+    // Ticks are counted instead of time, so that a machine that stood still blames no one.
+    let max_wait = 5 + 3 * u64::try_from(settings.deadline.as_millis() / TICK.as_millis())
         .unwrap_or(u64::MAX / 4);
     let (mut last, mut missed, mut since_abort) = (0, 0, 0);
     loop {
         match receiver.recv_timeout(TICK) {
-            Ok(transcript) => return transcript,
-            Err(RecvTimeoutError::Disconnected) => {
-                return ended(broken("kvspec itself panicked; its message stands above".into()));
-            }
+            Ok(transcript) => return Some(transcript),
+            Err(RecvTimeoutError::Disconnected) => return None,
             Err(RecvTimeoutError::Timeout) => {}
         }
         let beats = pulse.beats();
@@ -101,10 +113,10 @@ fn watch(
         last = beats;
         since_abort += u64::from(settings.abort.is_thrown());
         if missed > 0 && since_abort > TICKS_AFTER_ABORT {
-            return ended(End::Aborted);
+            return Some(Transcript::ended(End::Aborted));
         }
-        if missed > patience {
-            return ended(broken(pulse.reason(backend)));
+        if missed > max_wait {
+            return Some(Transcript::ended(broken(pulse.reason(backend))));
         }
     }
 }

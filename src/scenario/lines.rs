@@ -16,7 +16,7 @@ pub fn blocks(text: &str) -> Vec<Lines> {
     split(text).0
 }
 
-/// The last line and text of the commands that no `---` follows, where there are such.
+/// The last line and text of the commands that no `---` follows, if there are such.
 pub(super) fn open_block(text: &str) -> Option<(usize, String)> {
     split(text).1.pop()
 }

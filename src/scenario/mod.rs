@@ -1,28 +1,33 @@
-//! Scenarios: golden scripts with a law, found in the crate or in a folder.
+//! Scenarios: golden scripts with a title, found in the crate or in a folder.
 
-pub mod command;
-pub mod complaint;
+pub mod fit;
 pub mod lines;
+mod reading;
 pub mod script;
-mod sense;
-pub mod txn;
-pub mod words;
+pub mod script_error;
+mod validator;
 
-use std::fmt;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use include_dir::{Dir, include_dir};
 
-use self::command::Command;
-use self::complaint::Complaint;
+pub use self::reading::Reading;
+use self::script_error::ScriptError;
+use crate::backend::Ending;
+pub use crate::capability::Need;
+pub use crate::command;
+use crate::command::Command;
+use crate::store::Function;
+pub use crate::words;
 
 static EMBEDDED: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/scenarios");
 
 /// What a script's file name ends with.
 const EXTENSION: &str = "kv";
 
-/// One golden script, stating one law of the contract.
+/// One golden script, about one promise of the contract.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scenario {
     /// The path below the suite's folder, without the extension: `core/watch/two-updates-one-key`.
@@ -33,77 +38,26 @@ pub struct Scenario {
     pub text: String,
     /// Its commands, each with its line, counted from 1.
     pub commands: Vec<(usize, Command)>,
-    /// The law, in one sentence.
+    /// The title: what the store must do, in one sentence.
     pub law: String,
     /// The clauses of the contract that it checks.
     pub clauses: Vec<String>,
-    /// Where the law comes from.
+    /// Where the requirement comes from.
     pub source: String,
-    /// Why nothing else may run beside it, where that is so.
+    /// Why nothing else may run next to it, if that is so.
     pub exclusive: Option<String>,
+    /// When its watches are read.
+    pub reading: Reading,
     /// What a store must have for it to make sense.
     pub needs: Vec<Need>,
-    /// How long it waits at most, were every time to live granted as asked for.
-    pub patience: Duration,
-}
-
-/// What a scenario needs of a store beyond the core functions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum Need {
-    /// [`Leases`](crate::store::Leases).
-    Leases,
-    /// [`Revisions`](crate::store::Revisions).
-    Revisions,
-    /// [`Transactions`](crate::store::Transactions).
-    Transactions,
-    /// [`Directories`](crate::store::Directories).
-    Directories,
-    /// Keys that are not UTF-8.
-    BinaryKeys,
-    /// A store whose history may be compacted: it is nobody's but kvspec's.
-    Disposable,
-}
-
-impl fmt::Display for Need {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Leases => "leases",
-            Self::Revisions => "revisions",
-            Self::Transactions => "transactions",
-            Self::Directories => "directories",
-            Self::BinaryKeys => "binary-keys",
-            Self::Disposable => "disposable",
-        })
-    }
-}
-
-impl Need {
-    const ALL: [Self; 6] = [
-        Self::Leases,
-        Self::Revisions,
-        Self::Transactions,
-        Self::Directories,
-        Self::BinaryKeys,
-        Self::Disposable,
-    ];
-
-    fn from_name(name: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|need| need.to_string() == name).ok_or_else(|| {
-            let all: Vec<_> = Self::ALL.iter().map(Self::to_string).collect();
-            format!("'{name}' is no need; there are: {}", all.join(", "))
-        })
-    }
-
-    fn of_folder(folder: &str) -> Option<Self> {
-        match folder {
-            "lease" => Some(Self::Leases),
-            "revision" => Some(Self::Revisions),
-            "txn" => Some(Self::Transactions),
-            "directory" => Some(Self::Directories),
-            _ => None,
-        }
-    }
+    /// Why its times must be those that it says, if that is so: a slow store then has no longer ones.
+    pub exact: Option<String>,
+    /// The numbers in it that may be divided for a slow store.
+    pub scales: Vec<usize>,
+    /// Whether its sizes follow [`Limits::max_value`](crate::store::Limits::max_value).
+    pub follows_max_value: bool,
+    /// How long it waits at most, were every TTL granted as asked for.
+    pub max_wait: Duration,
 }
 
 /// A script that cannot be used, and why.
@@ -112,7 +66,7 @@ impl Need {
 pub struct ScenarioError {
     /// The file or folder.
     pub path: PathBuf,
-    /// The line, counted from 1, where it is about one.
+    /// The line, counted from 1, if it is about one.
     pub line: Option<usize>,
     /// What is wrong with it, and what is expected.
     pub reason: String,
@@ -120,27 +74,36 @@ pub struct ScenarioError {
 
 /// The suite that travels in the crate, sorted by name.
 pub fn embedded() -> Result<Vec<Scenario>, ScenarioError> {
+    embedded_where(&|_| true)
+}
+
+/// The scenarios of that suite whose paths are wanted, sorted by name; the others are not read.
+pub(crate) fn embedded_where(
+    is_wanted: &dyn Fn(&Path) -> bool,
+) -> Result<Vec<Scenario>, ScenarioError> {
     let mut scenarios = Vec::new();
-    collect_embedded(&EMBEDDED, &mut scenarios)?;
+    collect_embedded(&EMBEDDED, is_wanted, &mut scenarios)?;
     scenarios.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(scenarios)
 }
 
 fn collect_embedded(
     dir: &'static Dir<'static>,
+    is_wanted: &dyn Fn(&Path) -> bool,
     scenarios: &mut Vec<Scenario>,
 ) -> Result<(), ScenarioError> {
-    for file in dir.files().filter(|file| is_script(file.path())) {
+    let is_taken = |path: &Path| is_script(path) && is_wanted(path);
+    for file in dir.files().filter(|file| is_taken(file.path())) {
         let path = Path::new("scenarios").join(file.path());
         let text = file.contents_utf8().ok_or_else(|| not_utf8(&path))?;
-        scenarios.push(Scenario::parse(file.path(), path, text.to_string())?);
+        scenarios.extend(Scenario::parse(file.path(), path, text.to_string())?.ways());
     }
-    dir.dirs().try_for_each(|dir| collect_embedded(dir, scenarios))
+    dir.dirs().try_for_each(|dir| collect_embedded(dir, is_wanted, scenarios))
 }
 
 /// The scripts below `folder`, sorted by name.
 ///
-/// Fails where there is none, where one cannot be read, and where one is wrong.
+/// Fails if there is none, where one cannot be read, and if one is wrong.
 pub fn from_dir(folder: &Path) -> Result<Vec<Scenario>, ScenarioError> {
     let mut scenarios = Vec::new();
     collect_dir(folder, folder, &mut scenarios)?;
@@ -150,6 +113,20 @@ pub fn from_dir(folder: &Path) -> Result<Vec<Scenario>, ScenarioError> {
     }
     scenarios.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(scenarios)
+}
+
+/// Refuses two scripts of one name, by which no report or filter could distinguish them.
+pub fn refuse_twins(scenarios: &[Scenario]) -> Result<(), ScenarioError> {
+    let mut paths = HashMap::new();
+    for Scenario { name, path, .. } in scenarios {
+        if let Some(other) = paths.insert(name, path) {
+            let other = other.display();
+            let reason =
+                format!("its name '{name}' is taken by {other}; rename the file or its folder");
+            return Err(ScenarioError { path: path.clone(), line: None, reason });
+        }
+    }
+    Ok(())
 }
 
 fn collect_dir(
@@ -171,7 +148,7 @@ fn collect_dir(
             let text = String::from_utf8(bytes).map_err(|_| not_utf8(&path))?;
             let below =
                 path.strip_prefix(root).expect("the walk started at the root").to_path_buf();
-            scenarios.push(Scenario::parse(&below, path, text)?);
+            scenarios.extend(Scenario::parse(&below, path, text)?.ways());
         }
     }
     Ok(())
@@ -193,24 +170,73 @@ impl Scenario {
     /// Reads a script whose file lies at `below` in its suite, and checks every command of it.
     pub fn parse(below: &Path, path: PathBuf, text: String) -> Result<Self, ScenarioError> {
         let name = below.with_extension("").to_string_lossy().replace('\\', "/");
-        let wrong = |complaint: Complaint| {
-            let Complaint { line, reason } = complaint;
+        let wrong = |error: ScriptError| {
+            let ScriptError { line, reason } = error;
             ScenarioError { path: path.clone(), line, reason }
         };
         let commands = script::check(&text).map_err(wrong)?;
-        let patience = commands.iter().map(|(_, command)| command.patience()).sum();
+        let max_wait = commands.iter().map(|(_, command)| command.max_wait()).sum();
         let header = Header::read(&text).map_err(wrong)?;
         let mut needs: Vec<_> =
             name.split('/').filter_map(Need::of_folder).chain(header.needs).collect();
+        let endings = commands.iter().filter_map(|(_, command)| command.ending());
+        needs.extend(endings.map(Need::of_ending));
         needs.sort();
         needs.dedup();
-        let Header { law, clauses, source, exclusive, .. } = header;
-        Ok(Self { name, path, text, commands, law, clauses, source, exclusive, needs, patience })
+        let Header { law, clauses, source, exclusive, reading, exact, scales, .. } = header;
+        let follows_max_value = header.follows_max_value;
+        Ok(Self {
+            name,
+            path,
+            text,
+            commands,
+            law,
+            clauses,
+            source,
+            exclusive,
+            reading,
+            needs,
+            exact,
+            scales,
+            follows_max_value,
+            max_wait,
+        })
     }
 
-    /// A hash of the text, by which a script that changed since a run is told: 64 bits of FNV-1a, in hex.
+    /// Reads a script that a recorded run has under this name, which is its second way's if it has two.
+    pub fn recall(name: &str, path: PathBuf, text: String) -> Result<Self, ScenarioError> {
+        let below = |name: &str| PathBuf::from(format!("{name}.{EXTENSION}"));
+        let script = Self::script_of(name).map(|script| {
+            let parsed = Self::parse(&below(script), path.clone(), text.clone())?;
+            Ok(parsed.unread())
+        });
+        match script.transpose()?.flatten() {
+            Some(unread) => Ok(unread),
+            None => Self::parse(&below(name), path, text),
+        }
+    }
+
+    /// A hash of the text, by which a script that changed since a run is recognized: 64 bits of FNV-1a, in hex.
     pub fn hash(&self) -> String {
         format!("{:016x}", hash(self.text.as_bytes()))
+    }
+
+    /// The ways in which the scenario has the store end before it is reopened, each once.
+    pub fn endings(&self) -> Vec<Ending> {
+        let endings: BTreeSet<_> =
+            self.commands.iter().filter_map(|(_, command)| command.ending()).collect();
+        endings.into_iter().collect()
+    }
+
+    /// How many calls it makes of a store, about.
+    pub fn calls(&self) -> usize {
+        self.commands.iter().map(|(_, command)| command.calls()).sum()
+    }
+
+    /// The functions of a store that it calls, each once, in the order of their dependence.
+    pub fn functions(&self) -> Vec<Function> {
+        let called = self.commands.iter().flat_map(|(_, command)| command.functions());
+        called.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// The folder that the scenario lies in: its place in the contract.
@@ -239,11 +265,15 @@ struct Header {
     clauses: Vec<String>,
     source: String,
     exclusive: Option<String>,
+    reading: Reading,
     needs: Vec<Need>,
+    exact: Option<String>,
+    scales: Vec<usize>,
+    follows_max_value: bool,
 }
 
 impl Header {
-    fn read(text: &str) -> Result<Self, Complaint> {
+    fn read(text: &str) -> Result<Self, ScriptError> {
         let mut header = Self::default();
         let mut is_top = true;
         for (index, line) in text.lines().enumerate() {
@@ -253,11 +283,11 @@ impl Header {
                 true => header.take(comment.trim()),
                 false => header.too_late(comment.trim()),
             };
-            taken.map_err(|reason| Complaint::at(index + 1, reason))?;
+            taken.map_err(|reason| ScriptError::at(index + 1, reason))?;
         }
         if header.law.is_empty() {
-            let reason = "expected a comment at the top that states the law in one sentence";
-            return Err(Complaint::at(1, reason));
+            let reason = "expected a comment at the top with the title, one sentence";
+            return Err(ScriptError::at(1, reason));
         }
         Ok(header)
     }
@@ -273,7 +303,7 @@ impl Header {
             return Err(format!("'{word}:' says nothing"));
         }
         if self.law.is_empty() {
-            return Err(format!("expected the law in one sentence before '{word}:'"));
+            return Err(format!("expected the title, one sentence, before '{word}:'"));
         }
         let is_again = match word {
             "clauses" => {
@@ -284,7 +314,23 @@ impl Header {
                 self.source = format!("{} {rest}", self.source).trim_start().into();
                 false
             }
+            "exact" => self.exact.replace(rest.into()).is_some(),
+            "scales" => {
+                let number = |word: &str| match word.parse() {
+                    Ok(number) if number > 0 => Ok(number),
+                    _ => Err(format!(
+                        "invalid number '{word}': expected one that the script counts with"
+                    )),
+                };
+                !replaced(
+                    &mut self.scales,
+                    rest.split_whitespace().map(number).collect::<Result<_, _>>()?,
+                )
+            }
+            "sizes" if rest == "max_value" => std::mem::replace(&mut self.follows_max_value, true),
+            "sizes" => return Err(format!("unknown limit '{rest}': expected max_value")),
             "exclusive" => self.exclusive.replace(rest.into()).is_some(),
+            "unread" => !replaced(&mut self.reading, Reading::from_header(rest)),
             _ => {
                 let needs =
                     rest.split_whitespace().map(Need::from_name).collect::<Result<_, _>>()?;
@@ -306,7 +352,8 @@ impl Header {
 }
 
 /// The words that a header may begin its lines with.
-const HEADED: [&str; 4] = ["clauses", "source", "exclusive", "needs"];
+const HEADED: [&str; 8] =
+    ["clauses", "source", "exclusive", "unread", "needs", "exact", "scales", "sizes"];
 
 /// A line of a header, split into its word and what it says.
 fn headed(comment: &str) -> Option<(&'static str, &str)> {

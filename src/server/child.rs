@@ -4,19 +4,18 @@ use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tempfile::TempDir;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::keeper::{Kept, LeftBehind};
-use super::last_words;
-use super::owner::{FORGOTTEN, Owner, Standing};
+use super::guard::{Guarded, LeftBehind};
+use super::owner::{self, OwnFolder};
+use super::{StartError, last_line};
 
 /// How often a child may find its ports taken, which another process must hit within milliseconds.
 const TRIES: usize = 3;
@@ -35,7 +34,7 @@ pub(super) struct Kind {
     pub folder: &'static str,
     /// How the variables begin that would set it up otherwise.
     pub settings: &'static str,
-    /// What it says when another has its port.
+    /// What it writes last if another process has its port.
     pub port_taken: &'static str,
 }
 
@@ -59,9 +58,9 @@ impl Kind {
     pub async fn start<T>(
         &self,
         program: &Path,
-        mut start: impl AsyncFnMut() -> Result<(Child, Result<T, String>), String>,
-    ) -> Result<(Child, T), String> {
-        self.sweep();
+        mut start: impl AsyncFnMut() -> Result<(Child, Result<T, StartError>), String>,
+    ) -> Result<(Child, T), StartError> {
+        owner::sweep(self.folder);
         let mut tries = 1;
         loop {
             let (child, ready) = start().await?;
@@ -70,10 +69,10 @@ impl Kind {
                 Err(reason) => reason,
             };
             Box::new(child).take_down().await.map_err(|left| format!("{reason}; {left}"))?;
-            if tries == TRIES || !reason.contains(self.port_taken) {
-                return Err(format!("{}: {reason}", program.display()));
+            match reason {
+                StartError::PortTaken(_) if tries < TRIES => tries += 1,
+                reason => return Err(format!("{}: {reason}", program.display()).into()),
             }
-            tries += 1;
         }
     }
 
@@ -83,13 +82,33 @@ impl Kind {
         program: &Path,
         arguments: impl FnOnce(&Path) -> Vec<String>,
     ) -> Result<Child, String> {
-        let folder =
-            self.folder().map_err(|error| format!("no temporary folder could be made: {error}"))?;
-        let log =
-            File::create(folder.path().join("log")).and_then(|log| Ok((log.try_clone()?, log)));
+        let folder = OwnFolder::new(self.folder)
+            .map_err(|error| format!("no temporary folder could be made: {error}"))?;
+        let arguments = arguments(folder.path());
+        let launch = Launch { program: program.into(), arguments, settings: self.settings };
+        let (process, pid) = launch.start(folder.path())?;
+        Ok(Child { process, pid, folder, launch, port_taken: self.port_taken })
+    }
+}
+
+/// Reports whether a path leads to a program.
+pub(super) fn runnable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+/// How a child is started.
+struct Launch {
+    program: PathBuf,
+    arguments: Vec<String>,
+    settings: &'static str,
+}
+
+impl Launch {
+    fn start(&self, folder: &Path) -> Result<(tokio::process::Child, u32), String> {
+        let log = File::create(folder.join("log")).and_then(|log| Ok((log.try_clone()?, log)));
         let (out, err) = log.map_err(|error| format!("no log file could be made: {error}"))?;
-        let mut command = Command::new(program);
-        command.args(arguments(folder.path()));
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
         command.stdin(Stdio::null()).stdout(out).stderr(err).kill_on_drop(true);
         // Settings of another server in the environment are not meant for this one.
         for (name, _) in
@@ -100,87 +119,51 @@ impl Kind {
         die_with_parent(&mut command);
         let child = command
             .spawn()
-            .map_err(|error| format!("{} could not be started: {error}", program.display()))?;
+            .map_err(|error| format!("{} could not be started: {error}", self.program.display()))?;
         let pid = child.id().ok_or("it ended before it had a process id")?;
-        Ok(Child { process: child, pid, folder })
+        Ok((child, pid))
     }
-
-    fn folder(&self) -> io::Result<TempDir> {
-        let prefix = match Owner::this() {
-            Some(Owner { pid, start, namespace, boot }) => {
-                format!("{}{pid}-{start}-{namespace}-{boot}.", self.folder)
-            }
-            None => self.folder.to_owned(),
-        };
-        tempfile::Builder::new().prefix(&prefix).tempdir()
-    }
-
-    /// Reads the owner out of a folder's name.
-    fn owner_of(&self, name: &str) -> Option<Owner> {
-        let (owner, _) = name.strip_prefix(self.folder)?.rsplit_once('.')?;
-        let mut parts = owner.splitn(4, '-');
-        Some(Owner {
-            pid: parts.next()?.parse().ok()?,
-            start: parts.next()?.parse().ok()?,
-            namespace: parts.next()?.parse().ok()?,
-            boot: parts.next()?.to_owned(),
-        })
-    }
-
-    /// Removes the folders of children whose owner was killed; what cannot be removed is left for another time.
-    fn sweep(&self) {
-        let entries = fs::read_dir(env::temp_dir()).into_iter().flatten().flatten();
-        for entry in entries {
-            let name = entry.file_name();
-            let Some(owner) = name.to_str().and_then(|name| self.owner_of(name)) else { continue };
-            // Of the entry itself and not of what a link points to; and only this user's own.
-            let Ok(meta) = entry.metadata() else { continue };
-            // SAFETY: a system call without arguments that cannot fail.
-            if !meta.is_dir() || meta.uid() != unsafe { libc::geteuid() } {
-                continue;
-            }
-            let is_left = match owner.standing() {
-                Standing::Lives => false,
-                Standing::Gone => true,
-                Standing::Unseen => is_old(&meta),
-            };
-            if is_left {
-                let _ = fs::remove_dir_all(entry.path());
-            }
-        }
-    }
-}
-
-fn is_old(meta: &fs::Metadata) -> bool {
-    let age = meta.modified().ok().and_then(|time| time.elapsed().ok());
-    age.is_some_and(|age| age > FORGOTTEN)
-}
-
-fn runnable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
 }
 
 /// A child process and the folder that goes with it.
 pub(super) struct Child {
     process: tokio::process::Child,
     pub pid: u32,
-    folder: TempDir,
+    folder: OwnFolder,
+    launch: Launch,
+    port_taken: &'static str,
 }
 
 impl Child {
     /// Says how the child ended and what it last wrote; `None` while it runs.
-    pub fn obituary(&mut self) -> Option<String> {
+    pub fn exit_reason(&mut self) -> Option<StartError> {
         let status = self.process.try_wait().ok().flatten()?;
-        Some(obituary(status, &self.folder.path().join("log")))
+        let log = fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let last = last_line(&log);
+        let is_port_taken = last.contains(self.port_taken);
+        let reason = format!("ended with {status} before it was ready; {last}");
+        Some(if is_port_taken { StartError::PortTaken(reason) } else { StartError::Other(reason) })
     }
 
-    async fn end(&mut self) -> io::Result<()> {
+    /// Starts the program that has ended again, as it was started before: in the same folder and by the same arguments.
+    ///
+    /// Called on the thread that started it first, whose end kills the process.
+    #[cfg_attr(not(feature = "etcd"), expect(dead_code, reason = "only an etcd is started again"))]
+    pub fn start_again(&mut self) -> Result<(), String> {
+        (self.process, self.pid) = self.launch.start(self.folder.path())?;
+        Ok(())
+    }
+
+    /// Ends the process: at once, or by a request that it has some time to obey.
+    pub async fn end(&mut self, grace: Duration) -> io::Result<()> {
         if self.process.try_wait()?.is_some() {
             return Ok(());
         }
-        terminate(self.pid);
-        if timeout(GRACE, self.process.wait()).await.is_ok() {
-            return Ok(());
+        if !grace.is_zero() {
+            terminate(self.pid);
+            if timeout(grace, self.process.wait()).await.is_ok() {
+                return Ok(());
+            }
         }
         self.process.start_kill()?;
         let killed = timeout(KILL, self.process.wait()).await;
@@ -191,10 +174,10 @@ impl Child {
 }
 
 #[async_trait(?Send)]
-impl Kept for Child {
+impl Guarded for Child {
     async fn take_down(mut self: Box<Self>) -> Result<(), LeftBehind> {
         let (pid, path) = (self.pid, self.folder.path().display().to_string());
-        let ended = self.end().await;
+        let ended = self.end(GRACE).await;
         let ended = ended.map_err(|error| LeftBehind {
             what: format!("process {pid}"),
             reason: error.to_string(),
@@ -238,7 +221,7 @@ fn die_with_parent(command: &mut Command) {
             if orphan { Err(io::Error::from_raw_os_error(libc::ECHILD)) } else { Ok(()) }
         };
         // SAFETY: the closure makes two system calls and allocates nothing. The signal comes when the thread that
-        // spawned the child ends, which is the keeper's and ends only once the child is gone.
+        // spawned the child ends, which is the guard's and ends only once the child is gone.
         unsafe { command.pre_exec(tie) };
     }
 }
@@ -246,12 +229,6 @@ fn die_with_parent(command: &mut Command) {
 fn terminate(pid: u32) {
     // SAFETY: a system call on plain numbers; the child is not reaped yet, so the id is still its own.
     unsafe { libc::kill(pid as libc::pid_t, libc::SIGTERM) };
-}
-
-/// Says how a child ended and what it last wrote.
-fn obituary(status: ExitStatus, log: &Path) -> String {
-    let log = fs::read(log).unwrap_or_default();
-    format!("ended with {status} before it was ready; {}", last_words(&log))
 }
 
 #[cfg(test)]
@@ -265,15 +242,6 @@ mod tests {
         settings: "CHILD_",
         port_taken: "taken",
     };
-
-    #[test]
-    fn a_folder_names_its_owner() {
-        let folder = KIND.folder().unwrap();
-        let name = folder.path().file_name().unwrap().to_str().unwrap();
-        assert_eq!(KIND.owner_of(name), Owner::this());
-        assert_eq!(KIND.owner_of("kvspec-child-mine"), None);
-        assert_eq!(KIND.owner_of(&name.replace("child", "etcd")), None);
-    }
 
     #[test]
     fn a_program_that_is_not_there_is_said_to_be() {

@@ -1,87 +1,97 @@
-//! Tells whether the process that started a server still lives, so that only what nobody owns is swept.
+//! Temporary folders that their process keeps a file locked in, so that only what no one owns any more is swept.
 
-use std::fs;
+use std::env;
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 /// The age from which something whose owner cannot be seen from here is taken to be left over: no run lasts a day.
 pub(super) const FORGOTTEN: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The process that started a server, named so that no later process can be mistaken for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Owner {
-    /// The process id, as its own namespace counts.
-    pub pid: u32,
-    /// When it started, in ticks since boot: a process id is used again, but not with the same start.
-    pub start: u64,
-    /// The inode of its process id namespace: the same id elsewhere is another process.
-    pub namespace: u64,
-    /// The boot of the machine that it runs on.
-    pub boot: String,
+/// The file of a folder that its owner keeps locked; the system unlocks it when the process ends, however it ends.
+const LOCK: &str = "owner";
+
+/// A temporary folder of this process, removed when dropped. If the process is killed, a later run sweeps it.
+#[derive(Debug)]
+pub(super) struct OwnFolder {
+    folder: TempDir,
+    _lock: File,
 }
 
-/// What can be said of an owner from here.
+/// What can be said of the owner of a folder from here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     /// It runs.
     Lives,
     /// It has ended.
     Gone,
-    /// It belongs to another boot, machine or container, where this process cannot look.
+    /// The folder is not there, has no lock, or its lock cannot be tried from here.
     Unseen,
 }
 
-impl Owner {
-    /// Names this process; `None` where the system has no `/proc` to tell.
-    pub fn this() -> Option<Self> {
-        let pid = std::process::id();
-        let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?.trim().to_owned();
-        Some(Self {
-            pid,
-            start: stat(pid)?.start,
-            namespace: fs::metadata("/proc/self/ns/pid").ok()?.ino(),
-            boot,
-        })
+impl OwnFolder {
+    /// A new folder whose name begins with `prefix` and this process's id.
+    pub fn new(prefix: &str) -> io::Result<Self> {
+        let prefix = format!("{prefix}{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir()?;
+        // Locked before it has its name: no one finds it unlocked.
+        let unnamed = folder.path().join("owner.new");
+        let lock = File::create_new(&unnamed)?;
+        lock.lock()?;
+        fs::rename(unnamed, folder.path().join(LOCK))?;
+        Ok(Self { folder, _lock: lock })
     }
 
-    /// Tells what this process can say of the owner.
-    pub fn standing(&self) -> Standing {
-        match Self::this() {
-            Some(this) if this.boot == self.boot && this.namespace == self.namespace => {
-                self.local_standing()
-            }
-            _ => Standing::Unseen,
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Removes the folder.
+    pub fn close(self) -> io::Result<()> {
+        self.folder.close()
+    }
+}
+
+/// Says whether the process that owns a folder still runs.
+pub(super) fn standing(folder: &Path) -> Standing {
+    let Ok(lock) = File::open(folder.join(LOCK)) else { return Standing::Unseen };
+    // Shared, so that two who look at once do not take each other for the owner.
+    match lock.try_lock_shared() {
+        Ok(()) => Standing::Gone,
+        Err(TryLockError::WouldBlock) => Standing::Lives,
+        Err(TryLockError::Error(_)) => Standing::Unseen,
+    }
+}
+
+/// Removes the folders whose names begin with `prefix` and whose owner was killed; what cannot be removed is left for
+/// another time.
+pub(super) fn sweep(prefix: &str) {
+    let entries = fs::read_dir(env::temp_dir()).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix)) {
+        // Of the entry itself and not of what a link points to; and only this user's own.
+        let Ok(meta) = entry.metadata() else { continue };
+        // SAFETY: a system call without arguments that cannot fail.
+        if !meta.is_dir() || meta.uid() != unsafe { libc::geteuid() } {
+            continue;
+        }
+        let is_left = match standing(&entry.path()) {
+            Standing::Lives => false,
+            Standing::Gone => true,
+            Standing::Unseen => is_old(&meta),
+        };
+        if is_left {
+            let _ = fs::remove_dir_all(entry.path());
         }
     }
-
-    fn local_standing(&self) -> Standing {
-        match stat(self.pid) {
-            Some(stat) if stat.start == self.start && !stat.is_dead => Standing::Lives,
-            Some(_) => Standing::Gone,
-            // Not readable is not the same as not there.
-            None if fs::exists(format!("/proc/{}", self.pid)).unwrap_or(true) => Standing::Lives,
-            None => Standing::Gone,
-        }
-    }
 }
 
-struct Stat {
-    start: u64,
-    is_dead: bool,
-}
-
-fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
-    let mut fields = text[text.rfind(')')? + 1..].split_ascii_whitespace();
-    let state = fields.next()?;
-    let start = fields.nth(18)?.parse().ok()?;
-    Some(Stat { start, is_dead: matches!(state, "Z" | "X") && !has_threads(pid) })
-}
-
-/// Tells whether a process whose first thread has ended still has another.
-fn has_threads(pid: u32) -> bool {
-    fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| tasks.count() > 1)
+fn is_old(meta: &fs::Metadata) -> bool {
+    let age = meta.modified().ok().and_then(|time| time.elapsed().ok());
+    age.is_some_and(|age| age > FORGOTTEN)
 }
 
 #[cfg(test)]
@@ -89,34 +99,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_lives() {
-        assert_eq!(Owner::this().unwrap().standing(), Standing::Lives);
+    fn a_folder_is_swept_once_its_owner_is_gone() {
+        let prefix = format!("kvspec-owner-test-{}-", std::process::id());
+        let OwnFolder { folder, _lock } = OwnFolder::new(&prefix).unwrap();
+        let path = folder.path().to_owned();
+        assert_eq!(standing(&path), Standing::Lives);
+        sweep(&prefix);
+        assert!(path.exists());
+        drop(_lock);
+        assert_eq!(standing(&path), Standing::Gone);
+        sweep(&prefix);
+        assert!(!path.exists());
     }
 
     #[test]
-    fn another_start_is_another_process() {
-        let this = Owner::this().unwrap();
-        assert_eq!(Owner { start: this.start + 1, ..this }.standing(), Standing::Gone);
-    }
-
-    #[test]
-    fn a_child_that_was_reaped_is_gone() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let owner = Owner {
-            pid: child.id(),
-            start: stat(child.id()).unwrap().start,
-            ..Owner::this().unwrap()
-        };
-        assert_eq!(owner.standing(), Standing::Lives);
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!(owner.standing(), Standing::Gone);
-    }
-
-    #[test]
-    fn another_boot_or_namespace_cannot_be_seen() {
-        let this = Owner::this().unwrap();
-        assert_eq!(Owner { boot: "another".into(), ..this.clone() }.standing(), Standing::Unseen);
-        assert_eq!(Owner { namespace: this.namespace + 1, ..this }.standing(), Standing::Unseen);
+    fn a_folder_without_a_lock_is_kept_for_a_day() {
+        let prefix = format!("kvspec-ownerless-test-{}-", std::process::id());
+        let folder = tempfile::Builder::new().prefix(&prefix).tempdir().unwrap();
+        assert_eq!(standing(folder.path()), Standing::Unseen);
+        sweep(&prefix);
+        assert!(folder.path().exists());
     }
 }

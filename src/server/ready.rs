@@ -5,15 +5,17 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-/// Between two looks at a server that is starting: short beside the half second that etcd takes.
+use super::StartError;
+
+/// Between two looks at a server that is starting: short next to the half second that etcd takes.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Waits until a server that was just started passes its check, or `died` says what became of it.
+/// Waits until a server that was just started passes its check, or `ended` says that it has ended.
 pub(super) async fn ready<T, E: Display>(
     startup: Duration,
     check: impl AsyncFn() -> Result<T, E>,
-    mut died: impl AsyncFnMut() -> Option<String>,
-) -> Result<T, String> {
+    mut ended: impl AsyncFnMut() -> Option<StartError>,
+) -> Result<T, StartError> {
     let mut last = None;
     let passing = async {
         loop {
@@ -21,7 +23,7 @@ pub(super) async fn ready<T, E: Display>(
                 Ok(checked) => return Ok(checked),
                 Err(error) => last = Some(error),
             }
-            if let Some(reason) = died().await {
+            if let Some(reason) = ended().await {
                 return Err(reason);
             }
             tokio::time::sleep(LOOK).await;
@@ -29,9 +31,9 @@ pub(super) async fn ready<T, E: Display>(
     };
     match timeout(startup, passing).await {
         Ok(result) => result,
-        Err(_) => Err(format!(
+        Err(_) => Err(StartError::Other(format!(
             "not ready within {startup:?}{}",
             last.map_or(String::new(), |error| format!(", last seen at {error}"))
-        )),
+        ))),
     }
 }

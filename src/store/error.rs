@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// An error that the store answered: data that a scenario may expect, judged by its kind alone.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{kind}: {message}")]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
 pub struct StoreError {
     /// What went wrong, in words that all stores share.
     pub kind: ErrorKind,
@@ -13,10 +14,40 @@ pub struct StoreError {
     pub message: String,
 }
 
+/// What kvspec's own words begin with, where an error is not the store's.
+const OWN: &str = "kvspec: ";
+
 impl StoreError {
     /// An error of `kind` with the store's own wording.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
+    }
+
+    /// An error of `kind` that kvspec found, with its own wording.
+    pub(crate) fn own(kind: ErrorKind, message: impl fmt::Display) -> Self {
+        Self { kind, message: format!("{OWN}{message}") }
+    }
+
+    /// Whether kvspec found the error itself.
+    pub(crate) fn is_own(&self) -> bool {
+        self.message.starts_with(OWN)
+    }
+
+    /// The kind, and the store's own words where they say more.
+    pub(crate) fn in_short(&self) -> String {
+        match self.message.strip_prefix(OWN).unwrap_or(&self.message) {
+            message if message == self.kind.as_str() => message.into(),
+            message => format!("{}: {message}", self.kind),
+        }
+    }
+
+    /// The error in a sentence that says whose words it is in; `about` names the command, where it must be named.
+    pub(crate) fn said(&self, about: Option<&str>) -> String {
+        let about = about.map(|about| format!("{about}: ")).unwrap_or_default();
+        match self.message.strip_prefix(OWN) {
+            Some(message) => format!("{OWN}{about}{}: {message}", self.kind),
+            None => format!("the store said: {about}{self}"),
+        }
     }
 }
 
@@ -29,16 +60,15 @@ impl From<ErrorKind> for StoreError {
 /// What can go wrong in a store, in words that all stores share.
 ///
 /// The etcd message or gRPC status that stands behind each is named in [`ErrorKind::as_str`]'s table of the manual.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
     /// The lease does not exist (any more).
     LeaseNotFound,
     /// A lease of that id exists already.
     LeaseExists,
-    /// The time to live is beyond what the store can grant.
+    /// The TTL is beyond what the store can grant.
     TtlTooLarge,
     /// The key is empty.
     EmptyKey,
@@ -62,7 +92,7 @@ pub enum ErrorKind {
     NotADirectory,
     /// The request is not one that the store understands.
     InvalidArgument,
-    /// The user may not do this, or could not be told who it is.
+    /// The user may not do this, or could not be authenticated.
     Denied,
     /// The store has no such function.
     Unsupported,

@@ -1,22 +1,25 @@
 //! Transactions: compare, then, else, all at one revision.
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
-use super::{LeaseId, Result};
+use super::{KeyMetadata, LeaseId, Result};
 
 /// Transactions over several keys.
 #[async_trait]
 pub trait Transactions: Send + Sync {
     /// Runs the operations of one branch, all or none, at one revision.
     ///
-    /// [`ErrorKind::DuplicateKey`](super::ErrorKind::DuplicateKey) where a branch writes a key twice,
-    /// [`ErrorKind::TooManyOps`](super::ErrorKind::TooManyOps) where it is too long, and the error of the operation that
+    /// [`ErrorKind::DuplicateKey`](super::ErrorKind::DuplicateKey) where a branch, taken or not, puts a key twice, or puts
+    /// one that it also deletes, by name or by prefix and in either order; two deletions of a key are not an error.
+    /// [`ErrorKind::TooManyOps`](super::ErrorKind::TooManyOps) if it is too long, and the error of the operation that
     /// cannot be done; nothing is then applied.
     async fn txn(&self, txn: Txn) -> Result<TxnAnswer>;
 }
 
 /// What is to be done if all comparisons hold, and what if not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Txn {
     /// The comparisons; none at all hold.
     pub compare: Vec<Compare>,
@@ -27,9 +30,10 @@ pub struct Txn {
 }
 
 /// One comparison of what the store knows of a key with a given operand.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Compare {
     /// The key.
+    #[serde(with = "crate::wire")]
     pub key: Vec<u8>,
     /// How the key's side, which stands first, must relate to the operand.
     pub comparison: Comparison,
@@ -37,8 +41,28 @@ pub struct Compare {
     pub operand: Operand,
 }
 
+impl Compare {
+    /// Whether it holds for what the store has of the key: its metadata and value, `None` if the key is missing.
+    ///
+    /// A missing key has no value, not even one that differs, and all its numbers are zero.
+    pub fn holds(&self, record: Option<(KeyMetadata, &[u8])>) -> bool {
+        let number = |of: fn(KeyMetadata) -> i64| record.map_or(0, |(metadata, _)| of(metadata));
+        let (of, operand) = match &self.operand {
+            Operand::Value(wanted) => {
+                return record.is_some_and(|(_, value)| self.comparison.holds(&value, &&**wanted));
+            }
+            Operand::Version(version) => (number(|of| of.version), version),
+            Operand::CreateRevision(revision) => (number(|of| of.create_revision), revision),
+            Operand::ModRevision(revision) => (number(|of| of.mod_revision), revision),
+            Operand::Lease(lease) => (number(|of| of.lease.unwrap_or(0)), lease),
+        };
+        self.comparison.holds(&of, operand)
+    }
+}
+
 /// How two sides relate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Comparison {
     /// They are the same.
     Equal,
@@ -63,10 +87,11 @@ impl Comparison {
 }
 
 /// What is compared. The numbers of a missing key are all zero; its value compares with nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Operand {
     /// The value.
-    Value(Vec<u8>),
+    Value(#[serde(with = "crate::wire")] Vec<u8>),
     /// The number of writes in the key's present life.
     Version(i64),
     /// The revision that began it.
@@ -78,13 +103,16 @@ pub enum Operand {
 }
 
 /// One operation of a transaction.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Op {
     /// Writes a key.
     Put {
         /// The key.
+        #[serde(with = "crate::wire")]
         key: Vec<u8>,
         /// The value.
+        #[serde(with = "crate::wire")]
         value: Vec<u8>,
         /// The lease to attach it to.
         lease: Option<LeaseId>,
@@ -92,27 +120,32 @@ pub enum Op {
     /// Deletes a key.
     Delete {
         /// The key.
+        #[serde(with = "crate::wire")]
         key: Vec<u8>,
     },
     /// Deletes every key that starts with a prefix.
     DeletePrefix {
         /// The prefix.
+        #[serde(with = "crate::wire")]
         prefix: Vec<u8>,
     },
     /// Reads a key, as the operations before this one left it.
     Read {
         /// The key.
+        #[serde(with = "crate::wire")]
         key: Vec<u8>,
     },
     /// Lists the keys that start with a prefix, as the operations before this one left them.
     List {
         /// The prefix.
+        #[serde(with = "crate::wire")]
         prefix: Vec<u8>,
     },
 }
 
 /// What a transaction did.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TxnAnswer {
     /// Whether all comparisons held.
     pub succeeded: bool,
@@ -120,17 +153,23 @@ pub struct TxnAnswer {
     pub answers: Vec<OpAnswer>,
 }
 
+impl TxnAnswer {
+    /// Whether all comparisons held, and what each operation of the branch answered.
+    pub fn new(succeeded: bool, answers: Vec<OpAnswer>) -> Self {
+        Self { succeeded, answers }
+    }
+}
+
 /// What one operation of a transaction answered.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "report", serde(rename_all = "snake_case"))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OpAnswer {
     /// The key was written.
     Put,
     /// So many keys were deleted.
     Deleted(usize),
     /// The value of a key.
-    Value(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Option<Vec<u8>>),
+    Value(#[serde(with = "crate::wire")] Option<Vec<u8>>),
     /// Keys.
-    Keys(#[cfg_attr(feature = "report", serde(with = "crate::wire"))] Vec<Vec<u8>>),
+    Keys(#[serde(with = "crate::wire")] Vec<Vec<u8>>),
 }

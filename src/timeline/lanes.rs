@@ -5,14 +5,13 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use super::{Ending, LANES, Lane, LaneKind, Life, MARKS, Mark, MarkKind, Place, Step, Term, place};
-use crate::scenario::command::{Command, watch_name};
-use crate::scenario::txn::{OpScript, TxnScript};
-use crate::scenario::words::quote;
-use crate::store::WatchEvent;
-use crate::transcript::{Answer, Events, Expiry};
-
-/// The longest value that is told whole, in bytes.
-const SHOWN_WHOLE: usize = 80;
+use crate::command::Command;
+use crate::effect::lifetimes::{Lifetimes, Tie};
+use crate::effect::{
+    Effect, Found, Keys, Lifetime, Sight, StateChange, Subject, WatchChange, Written, numbered,
+};
+use crate::transcript::{Answer, Event, Events, Expiry};
+use crate::words::{Value, quote, quote_value};
 
 /// The lanes so far, and the command that is being taken in.
 ///
@@ -22,48 +21,28 @@ pub(super) struct Lanes<'a> {
     index: usize,
     lanes: Vec<Lane>,
     /// What each lane is of.
-    names: Vec<Name<'a>>,
-    /// The lease that each key, or the keys of a fill, hang on.
-    tied: Vec<(Name<'a>, Cow<'a, str>)>,
+    subjects: Vec<Subject<'a>>,
+    /// What every key depends on.
+    lifetimes: Lifetimes<()>,
     /// What no lane is left for.
-    left_out: HashSet<Name<'a>>,
+    left_out: HashSet<Subject<'a>>,
 }
 
-/// What a lane is of.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Name<'a> {
-    Key(Cow<'a, [u8]>),
-    /// The keys of a `fill`, by what they begin with.
-    Fill(Cow<'a, [u8]>),
-    Lease(Cow<'a, str>),
-    Watch(Cow<'a, str>),
-}
-
-impl<'a> Name<'a> {
-    fn key(key: &'a [u8]) -> Self {
-        Self::Key(key.into())
-    }
-
-    fn watch(name: Option<&'a str>) -> Self {
-        Self::Watch(name.map_or_else(|| watch_name(&None).into(), Cow::from))
-    }
-
-    fn lane(&self) -> Lane {
-        let (kind, name) = match self {
-            Self::Key(key) => (LaneKind::Key, quote(key)),
-            Self::Fill(start) => (LaneKind::Key, format!("fill {}", quote(start))),
-            Self::Lease(name) => (LaneKind::Lease, format!("lease {name}")),
-            Self::Watch(name) => (LaneKind::Watch, format!("watch {name}")),
-        };
-        let (lives, terms, marks) = (Vec::new(), Vec::new(), Vec::new());
-        Lane { kind, name, lives, terms, marks, left_out: 0 }
-    }
+fn lane(subject: &Subject<'_>) -> Lane {
+    let (kind, name) = match subject {
+        Subject::Key(key) => (LaneKind::Key, quote_value(key)),
+        Subject::Fill(start) => (LaneKind::Key, format!("fill {}", quote_value(start))),
+        Subject::Lease(name) => (LaneKind::Lease, format!("lease {name}")),
+        Subject::Watch(name) => (LaneKind::Watch, format!("watch {name}")),
+    };
+    let (lives, terms, marks) = (Vec::new(), Vec::new(), Vec::new());
+    Lane { kind, name, lives, terms, marks, left_out: 0 }
 }
 
 impl<'a> Lanes<'a> {
     pub fn new(steps: &'a [Step]) -> Self {
-        let (lanes, names, tied) = (Vec::new(), Vec::new(), Vec::new());
-        Self { steps, index: 0, lanes, names, tied, left_out: HashSet::new() }
+        let (lanes, subjects, lifetimes) = (Vec::new(), Vec::new(), Lifetimes::default());
+        Self { steps, index: 0, lanes, subjects, lifetimes, left_out: HashSet::new() }
     }
 
     /// The lanes, and how many more there would be.
@@ -74,114 +53,128 @@ impl<'a> Lanes<'a> {
 
     /// Takes in the next command.
     pub fn take(&mut self, command: &'a Command, answer: &'a Answer) {
-        match answer {
-            Answer::Error(error) => self.refuse(command, error.kind.to_string().into()),
-            Answer::Panic(_) => self.refuse(command, "panic".into()),
-            answer => {
-                self.write(command, answer);
-                self.look(command, answer);
-                self.listen(command, answer);
-            }
+        let effects = command.effects(Some(answer));
+        for effect in &effects {
+            self.draw(effect);
         }
+        self.lifetimes.take(self.index, &effects, &mut |_, _| Some(()));
         self.index += 1;
     }
 
-    /// What writes, grants and takes away.
-    fn write(&mut self, command: &'a Command, answer: &'a Answer) {
-        use Command as C;
-        match (command, answer) {
-            (C::Update { key, lease, value, .. }, Answer::Done | Answer::Granted { .. }) => {
-                self.put(Name::key(&key.0), brief(&value.0), lease.as_deref().map(Cow::from));
-                self.grant(Name::key(&key.0), answer);
+    fn draw(&mut self, effect: &Effect<'a>) {
+        match effect {
+            Effect::Changed(change) => self.change(change),
+            Effect::Watched(WatchChange::Opened { watch, .. }) => {
+                self.end(watch, self.middle(), Ending::Ordered);
+                self.begin(watch.clone());
             }
-            (C::Create { key, value }, Answer::Done) => {
-                self.put(Name::key(&key.0), brief(&value.0), None);
+            Effect::Watched(WatchChange::Closed(watch)) => self.take_away(watch),
+            Effect::Reopened => self.reopen(),
+            Effect::Saw(sight, found) => self.look(sight, found),
+            Effect::Refused(subject, words) => {
+                self.mark(subject, self.middle(), MarkKind::Refused, words.clone());
             }
-            (C::Mkdir { directory }, Answer::Done) => {
-                self.put(Name::key(&directory.0), "directory".into(), None);
-            }
-            (C::Fill { key, count, lease, .. }, Answer::Done | Answer::Granted { .. }) => {
-                let (name, words) = match count {
-                    Some(count) => (Name::Fill((&key.0).into()), format!("{count} writes").into()),
-                    None => (Name::key(&key.0), "fill".into()),
-                };
-                self.put(name.clone(), words, lease.as_deref().map(Cow::from));
-                self.grant(name, answer);
-            }
-            (C::Delete { key }, Answer::Done) => self.take_away(&Name::key(&key.0)),
-            (C::Lease { name, .. } | C::KeepAlive { lease: name }, _) => {
-                let name = Name::Lease(name.into());
-                let words = if matches!(command, C::Lease { .. }) { "granted" } else { "renewed" };
-                self.put(name.clone(), words.into(), None);
-                self.grant(name, answer);
-            }
-            (C::Revoke { lease }, Answer::Done) => self.revoke(lease),
-            (C::Txn { words }, Answer::Txn(succeeded, _)) => self.txn(words, *succeeded),
-            (C::Race { kind, key, .. }, _) => {
-                let words = format!("race {kind}").into();
-                self.put(Name::Fill((&key.0).into()), words, None);
-                self.end(&Name::Fill((&key.0).into()), self.index as Place + 1.0, Ending::Ordered);
-            }
-            _ => {}
+            // An answer says which of the two it was.
+            Effect::Either(..) | Effect::Passed(_) => {}
         }
+    }
+
+    fn change(&mut self, change: &StateChange<'a>) {
+        match change {
+            StateChange::Wrote(keys, written, lifetime) => self.wrote(keys, written, lifetime),
+            StateChange::Deleted(key) => self.take_away(&Subject::Key(key.clone())),
+            StateChange::DeletedPrefix(prefix) => {
+                let gone = self.living(prefix);
+                gone.iter().for_each(|subject| self.take_away(subject));
+            }
+            StateChange::Granted(lease, ttl) => {
+                let lease = Subject::Lease((*lease).into());
+                self.put(lease.clone(), "granted".into());
+                self.grant(&lease, *ttl);
+            }
+            StateChange::Renewed(lease, ttl) => {
+                let lease = Subject::Lease((*lease).into());
+                self.put(lease.clone(), "renewed".into());
+                ttl.iter().for_each(|ttl| self.grant(&lease, *ttl));
+            }
+            StateChange::Revoked(lease) => self.revoke(lease),
+        }
+    }
+
+    fn wrote(&mut self, keys: &Keys<'a>, written: &Written<'a>, lifetime: &Lifetime<'a>) {
+        let subject = match keys {
+            Keys::One(key) => Subject::Key(key.clone()),
+            Keys::Numbered(start, _) | Keys::Under(start) => Subject::Fill(start.clone()),
+            Keys::Bare => Subject::Key(Cow::Borrowed(b"")),
+        };
+        let words = match written {
+            Written::Value(value) => brief(&value.to_vec().into()),
+            Written::Many(count) => format!("{count} writes").into(),
+            Written::Fill => "fill".into(),
+            Written::Directory => "directory".into(),
+            Written::Race(kind) => format!("race {kind}").into(),
+        };
+        self.put(subject.clone(), words);
+        match (written, lifetime) {
+            (Written::Race(_), _) => self.take_away(&subject),
+            (_, Lifetime::Ttl(ttl)) => self.grant(&subject, *ttl),
+            (_, Lifetime::Permanent | Lifetime::Lease(_)) => {}
+        }
+    }
+
+    fn reopen(&mut self) {
+        let watches = self.subjects.iter().filter(|one| matches!(one, Subject::Watch(_)));
+        let watches: Vec<_> = watches.cloned().collect();
+        watches.iter().for_each(|watch| self.end(watch, self.middle(), Ending::Ordered));
     }
 
     /// What looks, and what it finds.
-    fn look(&mut self, command: &'a Command, answer: &'a Answer) {
-        use Command as C;
-        match (command, answer) {
-            (C::Read { key, at: None }, Answer::Value(value)) => {
-                let words = value.as_deref().map(brief);
-                self.see(Name::key(&key.0), words);
+    fn look(&mut self, sight: &Sight<'a>, found: &Found<'a>) {
+        match sight {
+            Sight::Key(key) | Sight::Version(key) => {
+                self.find_key(Subject::Key(key.clone()), found)
             }
-            (C::Metadata { key, .. }, Answer::Metadata(_, found)) => {
-                self.see(
-                    Name::key(&key.0),
-                    found.as_ref().map(|found| format!("version {}", found.version).into()),
-                );
-            }
-            (C::List { prefix, at: None, limit: None, .. }, Answer::Keys(keys)) => {
-                self.list(&prefix.0, keys);
-            }
-            (C::TimeToLive { lease }, Answer::Left(_)) => {
-                self.mark(&Name::Lease(lease.into()), self.middle(), MarkKind::Seen, "asked for");
-            }
-            (_, Answer::Expired(expiries)) => expiries.iter().for_each(|one| self.expire(one)),
-            (_, Answer::Survived(survivals)) => {
-                for survival in survivals {
-                    let words = survival.gone.is_none().then(|| "survived".into());
-                    self.see(Name::key(&survival.key), words);
+            Sight::Lease(lease) => self.find_key(Subject::Lease(lease.clone()), found),
+            Sight::Prefix(prefix) => {
+                if let Found::Keys(keys) = found {
+                    self.list(prefix, keys);
                 }
             }
-            _ => {}
+            Sight::Watch(watch) => self.listen(Subject::watch(Some(watch)), found),
+            Sight::Everything => {}
         }
     }
 
-    /// What watches are told.
-    fn listen(&mut self, command: &'a Command, answer: &'a Answer) {
-        use Command as C;
-        match (command, answer) {
-            (C::Watch { name, .. }, _) => {
-                let name = Name::watch(name.as_deref());
-                self.end(&name, self.middle(), Ending::Ordered);
-                self.begin(name);
+    fn find_key(&mut self, subject: Subject<'a>, found: &Found<'a>) {
+        match found {
+            Found::Value(value) => self.see(subject, Some(brief(value))),
+            Found::There(words) if matches!(subject, Subject::Lease(_)) => {
+                self.mark(&subject, self.middle(), MarkKind::Seen, words.clone());
             }
-            (C::Unwatch { watch }, Answer::Done) => {
-                let name = Name::Watch(watch.into());
-                self.end(&name, self.index as Place + 1.0, Ending::Ordered);
-            }
-            (C::Next { watch } | C::Events { watch, .. }, Answer::Events(events)) => {
-                self.events(Name::Watch(watch.into()), events);
-            }
-            (C::Events { watch, .. }, Answer::EventCount(count)) => {
+            Found::There(words) => self.see(subject, Some(words.clone())),
+            Found::Missing => self.see(subject, None),
+            Found::Expired(expiry) => self.expire(&subject, expiry),
+            Found::Unknown | Found::Keys(_) | Found::Events(_) | Found::Count(_) => {}
+        }
+    }
+
+    /// What watches deliver.
+    fn listen(&mut self, watch: Subject<'a>, found: &Found<'a>) {
+        match found {
+            Found::Events(events) => self.events(watch, events),
+            Found::Count(count) => {
                 let words = format!("{} puts, {} deletes", count.puts, count.deletes);
-                let name = Name::Watch(watch.into());
-                self.mark(&name, self.middle(), MarkKind::Put, words);
+                self.mark(&watch, self.middle(), MarkKind::Put, words);
                 if count.error.is_some() {
-                    self.end(&name, self.index as Place + 1.0, Ending::Broken);
+                    self.end(&watch, self.index as Place + 1.0, Ending::Broken);
                 }
             }
-            _ => {}
+            Found::Unknown
+            | Found::Value(_)
+            | Found::There(_)
+            | Found::Missing
+            | Found::Keys(_)
+            | Found::Expired(_) => {}
         }
     }
 
@@ -189,13 +182,13 @@ impl<'a> Lanes<'a> {
         self.index as Place + 0.5
     }
 
-    /// The place of the lane of that name, where there is one.
-    fn find(&self, name: &Name<'a>) -> Option<usize> {
-        self.names.iter().position(|one| one == name)
+    /// The place of the lane of that name, if there is one.
+    fn find(&self, name: &Subject<'a>) -> Option<usize> {
+        self.subjects.iter().position(|one| one == name)
     }
 
-    /// The lane of that name, made where there is room.
-    fn lane(&mut self, name: &Name<'a>) -> Option<&mut Lane> {
+    /// The lane of that name, made if there is room.
+    fn lane(&mut self, name: &Subject<'a>) -> Option<&mut Lane> {
         if let Some(place) = self.find(name) {
             return Some(&mut self.lanes[place]);
         }
@@ -203,14 +196,14 @@ impl<'a> Lanes<'a> {
             self.left_out.insert(name.clone());
             return None;
         }
-        self.names.push(name.clone());
-        self.lanes.push(name.lane());
+        self.subjects.push(name.clone());
+        self.lanes.push(lane(name));
         self.lanes.last_mut()
     }
 
     fn mark(
         &mut self,
-        name: &Name<'a>,
+        name: &Subject<'a>,
         at: Place,
         kind: MarkKind,
         words: impl Into<Cow<'static, str>>,
@@ -225,7 +218,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Begins a life with this command, unless one goes on.
-    fn begin(&mut self, name: Name<'a>) {
+    fn begin(&mut self, name: Subject<'a>) {
         let from = self.index as Place;
         let Some(lane) = self.lane(&name) else { return };
         if lane.lives.last().is_none_or(|life| life.end.is_some()) {
@@ -233,7 +226,7 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    fn end(&mut self, name: &Name<'a>, at: Place, ending: Ending) {
+    fn end(&mut self, name: &Subject<'a>, at: Place, ending: Ending) {
         let Some(place) = self.find(name) else { return };
         let lane = &mut self.lanes[place];
         let Some(life) = lane.lives.last_mut().filter(|life| life.end.is_none()) else { return };
@@ -243,69 +236,40 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    fn put(&mut self, name: Name<'a>, words: Cow<'static, str>, lease: Option<Cow<'a, str>>) {
+    fn put(&mut self, subject: Subject<'a>, words: Cow<'static, str>) {
         let at = self.index as Place;
-        self.begin(name.clone());
-        self.mark(&name, at, MarkKind::Written, words);
-        if let Some(lane) = self.lane(&name) {
+        self.begin(subject.clone());
+        self.mark(&subject, at, MarkKind::Written, words);
+        if let Some(lane) = self.lane(&subject) {
             cut(lane, at);
         }
-        self.untie(&name);
-        self.tied.extend(lease.map(|lease| (name, lease)));
     }
 
-    /// Notes a time to live that this command was granted.
-    fn grant(&mut self, name: Name<'a>, answer: &'a Answer) {
-        let (Answer::Granted { granted, .. } | Answer::Renewed { granted, .. }) = answer else {
-            return;
-        };
+    /// Notes a TTL that this command was granted.
+    fn grant(&mut self, subject: &Subject<'a>, granted: Duration) {
         let from = self.index as Place;
-        let until = place(self.steps, self.steps[self.index].at.saturating_add(*granted));
-        let term = Term { from, granted: *granted, until, lag: None, is_cut: false };
-        self.lane(&name).map(|lane| lane.terms.push(term)).unwrap_or_default();
+        let until = place(self.steps, self.steps[self.index].at.saturating_add(granted));
+        let term = Term { from, granted, until, lag: None, is_cut: false };
+        self.lane(subject).map(|lane| lane.terms.push(term)).unwrap_or_default();
     }
 
-    fn untie(&mut self, name: &Name<'a>) {
-        self.tied.retain(|(one, _)| one != name);
-    }
-
-    fn take_away(&mut self, name: &Name<'a>) {
-        self.untie(name);
+    fn take_away(&mut self, name: &Subject<'a>) {
         self.end(name, self.index as Place + 1.0, Ending::Ordered);
     }
 
+    /// Ends a lease, and every lane of keys that are attached to it.
     fn revoke(&mut self, lease: &'a str) {
-        let tied = self.tied.iter().filter(|(_, name)| *name == lease);
-        let tied: Vec<_> = tied.map(|(name, _)| name.clone()).collect();
-        tied.iter().for_each(|name| self.take_away(name));
-        self.take_away(&Name::Lease(lease.into()));
-    }
-
-    fn txn(&mut self, words: &[String], succeeded: bool) {
-        let Ok(script) = TxnScript::parse(words) else { return };
-        for op in if succeeded { script.then } else { script.otherwise } {
-            match op {
-                OpScript::Put(key, value, lease) => {
-                    self.put(Name::Key(key.0.into()), brief(&value.0), lease.map(Cow::from));
-                }
-                OpScript::Fill(key, count) => {
-                    let words = format!("{count} writes").into();
-                    self.put(Name::Fill(key.0.into()), words, None);
-                }
-                OpScript::Delete(key) => self.take_away(&Name::Key(key.0.into())),
-                OpScript::DeletePrefix(prefix) => {
-                    let gone = self.living(&prefix.0);
-                    gone.iter().for_each(|name| self.take_away(name));
-                }
-                OpScript::Read(_) | OpScript::List(_) => {}
-            }
-        }
+        let attached: Vec<_> = self.lifetimes.attached(lease).collect();
+        let is_attached = |subject: &&Subject<'a>| attached.contains(&first_key(subject).as_ref());
+        let ended: Vec<_> = self.subjects.iter().filter(is_attached).cloned().collect();
+        ended.iter().for_each(|subject| self.take_away(subject));
+        self.take_away(&Subject::Lease(lease.into()));
     }
 
     /// The keys with that prefix that have a lane and live.
-    fn living(&self, prefix: &[u8]) -> Vec<Name<'a>> {
-        let names = self.names.iter().enumerate().filter(|(place, name)| {
-            matches!(name, Name::Key(key) if key.starts_with(prefix)) && self.lives(*place)
+    fn living(&self, prefix: &[u8]) -> Vec<Subject<'a>> {
+        let names = self.subjects.iter().enumerate().filter(|(place, name)| {
+            matches!(name, Subject::Key(key) if key.starts_with(prefix)) && self.lives(*place)
         });
         names.map(|(_, name)| name.clone()).collect()
     }
@@ -315,7 +279,7 @@ impl<'a> Lanes<'a> {
     }
 
     /// Notes that a key was looked at: `words` are what was found, `None` that it is not there.
-    fn see(&mut self, name: Name<'a>, words: Option<Cow<'static, str>>) {
+    fn see(&mut self, name: Subject<'a>, words: Option<Cow<'static, str>>) {
         let at = self.middle();
         match words {
             Some(words) => {
@@ -330,32 +294,34 @@ impl<'a> Lanes<'a> {
     }
 
     fn list(&mut self, prefix: &[u8], keys: &'a [Vec<u8>]) {
-        let is_told = |name: &Name<'_>| match name {
-            Name::Key(key) => keys.iter().any(|one| one == key.as_ref()),
-            Name::Fill(start) => keys.iter().any(|key| key.starts_with(start)),
-            Name::Lease(_) | Name::Watch(_) => true,
+        let is_told = |name: &Subject<'_>| match name {
+            Subject::Key(key) => keys.iter().any(|one| one == key.as_ref()),
+            Subject::Fill(start) => keys.iter().any(|key| key.starts_with(start)),
+            Subject::Lease(_) | Subject::Watch(_) => true,
         };
         let missed = self.living(prefix).into_iter().filter(|name| !is_told(name));
         missed.for_each(|name| self.see(name, None));
-        let filled = |name: &&Name<'a>| matches!(name, Name::Fill(one) if one.starts_with(prefix));
-        let gone = self.names.iter().filter(filled).filter(|name| !is_told(name));
+        let filled =
+            |name: &&Subject<'a>| matches!(name, Subject::Fill(one) if one.starts_with(prefix));
+        let gone = self.subjects.iter().filter(filled).filter(|name| !is_told(name));
         let gone: Vec<_> = gone.cloned().collect();
         gone.iter().for_each(|name| self.end(name, self.middle(), Ending::Gone));
         for key in keys {
             if !self.is_filled(key) {
-                self.see(Name::key(key), Some("listed".into()));
+                self.see(Subject::key(key), Some("listed".into()));
             }
         }
     }
 
     /// Whether the key is one of a `fill`, and has no lane of its own.
     fn is_filled(&self, key: &'a [u8]) -> bool {
-        let covers = |name: &Name<'_>| matches!(name, Name::Fill(start) if key.starts_with(start));
-        self.names.iter().any(covers) && self.find(&Name::key(key)).is_none()
+        let covers =
+            |name: &Subject<'_>| matches!(name, Subject::Fill(start) if key.starts_with(start));
+        self.subjects.iter().any(covers) && self.find(&Subject::key(key)).is_none()
     }
 
-    fn expire(&mut self, expiry: &Expiry) {
-        let Some(name) = self.waited_for(&expiry.name) else { return };
+    fn expire(&mut self, waited: &Subject<'a>, expiry: &Expiry) {
+        let name = self.lane_of(waited);
         let Some(from) = self.term(&name).map(|term| term.from) else { return };
         let asked = self.steps[from as usize].at;
         let here = |place: Place| place.clamp(self.index as Place, self.index as Place + 1.0);
@@ -375,39 +341,37 @@ impl<'a> Lanes<'a> {
         }
     }
 
-    /// The lane of what a script waited for, by the name that the answer has for it.
-    fn waited_for(&self, told: &str) -> Option<Name<'a>> {
-        let is_meant = |name: &&Name<'a>| match name {
-            Name::Key(key) => quote(key) == told,
-            Name::Lease(lease) => told.strip_prefix("lease ") == Some(lease),
-            Name::Fill(start) => told.starts_with(quote(start).trim_end_matches('"')),
-            Name::Watch(_) => false,
-        };
-        let is_fill = |name: &&Name<'a>| matches!(name, Name::Fill(_));
-        self.names.iter().filter(is_meant).min_by_key(is_fill).cloned()
+    /// The key or lease that has a lane for this one: itself, or the fill that wrote it.
+    fn lane_of(&self, subject: &Subject<'a>) -> Subject<'a> {
+        let covers = |one: &&Subject<'a>| matches!((one, subject), (Subject::Fill(start), Subject::Key(key)) if key.starts_with(start));
+        match self.find(subject) {
+            Some(_) => subject.clone(),
+            None => self.subjects.iter().find(covers).unwrap_or(subject).clone(),
+        }
     }
 
-    /// What has the time to live that something hangs on now: itself, or its lease.
-    fn bearer(&self, name: &Name<'a>) -> Name<'a> {
-        let lease = self.tied.iter().find(|(one, _)| one == name);
-        lease.map_or_else(|| name.clone(), |(_, lease)| Name::Lease(lease.clone()))
+    /// What has the TTL that a lane depends on now: itself, or its lease.
+    fn bearer(&self, subject: &Subject<'a>) -> Subject<'a> {
+        let key = first_key(subject);
+        let lease = self.lifetimes.ties(&key).find_map(Tie::lease);
+        lease.map_or_else(|| subject.clone(), |lease| Subject::Lease(lease.to_string().into()))
     }
 
-    fn term(&mut self, name: &Name<'a>) -> Option<&mut Term> {
+    fn term(&mut self, name: &Subject<'a>) -> Option<&mut Term> {
         let place = self.find(&self.bearer(name))?;
         self.lanes[place].terms.last_mut()
     }
 
-    fn events(&mut self, name: Name<'a>, events: &Events) {
+    fn events(&mut self, name: Subject<'a>, events: &Events) {
         let parts = events.events.len() as Place + 1.0;
         for (number, event) in events.events.iter().enumerate() {
             let at = self.index as Place + (number as Place + 1.0) / parts;
             let (kind, words) = match event {
-                WatchEvent::Put { key, value, .. } => {
-                    (MarkKind::Put, format!("put {} {}", quote(key), brief(value)))
+                Event::Put { key, value, .. } => {
+                    (MarkKind::Put, format!("put {} {}", quote_value(key), brief(value)))
                 }
-                WatchEvent::Delete { key, .. } => {
-                    (MarkKind::Delete, format!("delete {}", quote(key)))
+                Event::Delete { key, .. } => {
+                    (MarkKind::Delete, format!("delete {}", quote_value(key)))
                 }
             };
             self.mark(&name, at, kind, words);
@@ -416,36 +380,26 @@ impl<'a> Lanes<'a> {
             self.end(&name, self.index as Place + 1.0, Ending::Broken);
         }
     }
+}
 
-    /// Notes on the lane of what a command was about that it was answered by an error.
-    fn refuse(&mut self, command: &'a Command, error: Cow<'static, str>) {
-        use Command as C;
-        let name = match command {
-            C::Update { key, .. } | C::Create { key, .. } | C::Delete { key } => Name::key(&key.0),
-            C::Read { key, .. } | C::Metadata { key, .. } => Name::key(&key.0),
-            C::Mkdir { directory } => Name::key(&directory.0),
-            C::Fill { key, .. } | C::Race { key, .. } => Name::Fill((&key.0).into()),
-            C::Watch { name, .. } => Name::watch(name.as_deref()),
-            C::Next { watch } | C::Events { watch, .. } | C::Unwatch { watch } => {
-                Name::Watch(watch.into())
-            }
-            C::Lease { name: lease, .. } | C::KeepAlive { lease } => Name::Lease(lease.into()),
-            C::TimeToLive { lease } | C::Revoke { lease } => Name::Lease(lease.into()),
-            _ => return,
-        };
-        self.mark(&name, self.middle(), MarkKind::Refused, error);
+/// The key by which it is known what a lane depends on; empty if it is not a lane of keys.
+fn first_key<'b>(subject: &'b Subject<'_>) -> Cow<'b, [u8]> {
+    match subject {
+        Subject::Key(key) => Cow::Borrowed(key.as_ref()),
+        Subject::Fill(start) => numbered(start, 0).into(),
+        Subject::Lease(_) | Subject::Watch(_) => Cow::Borrowed(b""),
     }
 }
 
 /// A value as a script would write it, or how long it is.
-fn brief(value: &[u8]) -> Cow<'static, str> {
-    match value.len() {
-        ..=SHOWN_WHOLE => quote(value).into(),
-        length => format!("({length} bytes)").into(),
+fn brief(value: &Value) -> Cow<'static, str> {
+    match value {
+        Value::Whole(value) => quote(value).into(),
+        Value::Long { bytes, .. } => format!("({bytes} bytes)").into(),
     }
 }
 
-/// Cuts the time to live that a lane is in short.
+/// Cuts the TTL that a lane is in short.
 fn cut(lane: &mut Lane, at: Place) {
     if let Some(term) = lane.terms.last_mut().filter(|term| term.until.is_none_or(|end| end > at)) {
         term.until = Some(at);

@@ -2,34 +2,35 @@
 
 use std::time::Duration;
 
-use crate::scenario::words::seconds;
+use serde::{Deserialize, Serialize};
+
+use crate::words::seconds;
 
 /// When a key was seen to go, against the time it was granted.
 ///
 /// Every time here is a bound that holds however late the runner looked: a slow machine can make a judgement impossible,
 /// never wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "report", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expiry {
     /// What was waited for.
     pub name: String,
-    /// The time to live that the store granted.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    /// The TTL that the store granted.
+    #[serde(with = "crate::wire")]
     pub granted: Duration,
     /// How much later than granted it may go.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub lag: Duration,
     /// How much the two clocks may differ.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub tolerance: Duration,
     /// From before the request that granted it to the end of the first look that found it gone.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub gone: Option<Duration>,
     /// From before the request to the start of the last look that found it there.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub seen: Option<Duration>,
     /// How long the request took: by so much later it may have been granted.
-    #[cfg_attr(feature = "report", serde(with = "crate::wire"))]
+    #[serde(with = "crate::wire")]
     pub request: Duration,
     /// Another key of the same lease that was there in a list that this one was gone from.
     pub apart_from: Option<String>,
@@ -40,13 +41,13 @@ pub struct Expiry {
 pub enum Moment {
     /// It went within both bounds.
     OnTime,
-    /// It was gone before its time was over.
+    /// It was gone before its TTL had expired.
     Early,
     /// It was there after its time and the lag were over.
     Late,
     /// It was gone, and there again afterwards.
     Back,
-    /// Nobody looked at the moments that matter.
+    /// No one looked at the moments that matter.
     Unseen,
 }
 
@@ -68,8 +69,10 @@ impl Expiry {
             return Moment::Late;
         }
         // A key that was last seen long before its end may have gone too early, and one found gone long after it too late.
+        // One that was over about when its grant was answered no one could have seen; that it went in time is judged.
+        let is_too_short = self.granted < 2 * SHORTEST_BLINK && self.granted <= 2 * self.request;
         let blink = (self.granted / 4).clamp(SHORTEST_BLINK.min(self.granted / 2), LONGEST_BLINK);
-        if self.seen.unwrap_or_default() + blink < self.granted
+        if (!is_too_short && self.seen.unwrap_or_default() + blink < self.granted)
             || self.gone.is_none_or(|gone| gone > late + Duration::from_millis(500))
         {
             return Moment::Unseen;
@@ -94,7 +97,7 @@ impl Expiry {
             Moment::Late => {
                 let seen = seconds(self.seen.unwrap_or_default());
                 format!(
-                    "{name} expired late: still there after {seen}, granted {granted} and {} more",
+                    "{name} expired late: still there after {seen}, granted {granted} with a Limits::expiry_lag of {}",
                     seconds(self.lag)
                 )
             }
@@ -109,13 +112,13 @@ impl Expiry {
         }
     }
 
-    /// Why nothing can be said, where that is so.
+    /// Why the expiry is unclear, if it is.
     pub fn unseen(&self) -> Option<String> {
         (self.moment() == Moment::Unseen && self.apart_from.is_none()).then(|| {
             let seen =
                 self.seen.map_or("never seen".into(), |at| format!("last seen at {}", seconds(at)));
             format!(
-                "{}, granted {}, was {seen} and found gone at {}; nobody could look in between",
+                "{}, granted {}, was {seen} and found gone at {}; no look was possible in between",
                 self.name,
                 seconds(self.granted),
                 gone(self.gone)

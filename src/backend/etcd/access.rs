@@ -18,11 +18,11 @@ pub struct Access {
 /// The PEM files of a TLS connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tls {
-    /// The authority that signed the server's certificate; the system's own where it is not given.
+    /// The authority that signed the server's certificate; the system's own if it is not given.
     pub ca: Option<PathBuf>,
     /// The client's certificate and its key, where the server asks for one.
     pub client: Option<(PathBuf, PathBuf)>,
-    /// The name that the server's certificate bears, where it is not the endpoint's host.
+    /// The name that the server's certificate has, if it is not the endpoint's host.
     pub domain: Option<String>,
 }
 

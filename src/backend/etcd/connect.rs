@@ -18,7 +18,7 @@ const PING_EVERY: Duration = Duration::from_secs(10);
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Access {
-    /// Opens a client of the etcd that is reached here, and logs in where there is a user.
+    /// Opens a client of the etcd that is reached here, and logs in if there is a user.
     ///
     /// Without a user nothing is sent yet: whether the server answers shows in the first call. `connect_timeout` bounds
     /// the login and every later attempt to connect. Calls are spread over all endpoints, and one that is down fails its
@@ -138,7 +138,7 @@ fn pem(path: &Path, label: &str) -> Result<Vec<u8>> {
     Ok(text)
 }
 
-/// An error of opening a client, told apart from one of the server.
+/// An error of opening a client, distinguished from one of the server.
 fn connect_error(error: Error, urls: &[String]) -> StoreError {
     let local = matches!(error, Error::TransportError(_));
     let error = error::from_client(error, &urls.join(", "));

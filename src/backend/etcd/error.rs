@@ -93,7 +93,7 @@ fn kind_of_words(message: &str) -> Option<ErrorKind> {
     WORDS.iter().find(|(words, _)| message.contains(words)).map(|&(_, kind)| kind)
 }
 
-/// The kind that a gRPC status code alone tells, by the numbers of the gRPC specification.
+/// The kind that a gRPC status code alone reports, by the numbers of the gRPC specification.
 fn kind_of_code(code: i32) -> ErrorKind {
     match code {
         1 => ErrorKind::Canceled,

@@ -31,7 +31,8 @@ impl Leases for EtcdStore {
     }
 
     async fn update_with_lease(&self, key: &[u8], value: &[u8], lease: LeaseId) -> Result<()> {
-        // In a put, 0 stands for "no lease": etcd would take the write and make the key permanent.
+        // In a put, 0 means "no lease": etcd would take the write and make the key permanent. A closed client says so first.
+        self.kv_client()?;
         if lease == 0 {
             return Err(StoreError::new(ErrorKind::LeaseNotFound, "0 is the name of no lease"));
         }
@@ -71,9 +72,9 @@ impl Leases for EtcdStore {
     }
 }
 
-/// Renews a lease once, and tells the time to live that it is back at.
+/// Renews a lease once, and reports the TTL that it is back at.
 async fn renew(client: &mut LeaseClient, lease: LeaseId) -> std::result::Result<Duration, Error> {
-    // Opening the stream renews the lease, but etcd-client keeps that answer to itself; only a second one tells.
+    // Opening the stream renews the lease, but etcd-client keeps that answer to itself; only a second one shows the TTL.
     let (mut keeper, mut answers) = client.keep_alive(lease).await?;
     keeper.keep_alive().await?;
     match answers.message().await? {
@@ -96,7 +97,7 @@ fn whole_seconds(ttl: Duration) -> Result<i64> {
     })
 }
 
-/// A time that a server told; none where it told a negative one.
+/// A time that a server reported; none where it reported a negative one.
 fn from_seconds(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
 }

@@ -1,8 +1,10 @@
 //! The etcd v3 API, by way of etcd-client.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 
-use super::{Backend, Instance};
+use super::{Backend, Ending, Instance};
 use crate::store::{Result, Store};
 
 mod access;
@@ -17,9 +19,20 @@ mod watch;
 pub use access::{Access, Tls, User};
 pub use store::EtcdStore;
 
+/// Starts servers that belong to one case alone, which may therefore end them.
+#[async_trait]
+pub trait Reopenable: Send + Sync {
+    /// Why no server can be reopened after this ending, or `None` if one can.
+    fn cannot_reopen(&self, ending: Ending) -> Option<String>;
+
+    /// Starts a server for one case, which opens clients below `base_prefix` and reopens the server after these endings.
+    async fn instance(&self, base_prefix: &[u8], endings: &[Ending]) -> Result<Box<dyn Instance>>;
+}
+
 /// Opens clients of one etcd, which all cases share.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct EtcdBackend {
+    own: Option<Arc<dyn Reopenable>>,
     access: Access,
     base_prefix: Vec<u8>,
     is_disposable: bool,
@@ -29,7 +42,8 @@ pub struct EtcdBackend {
 impl EtcdBackend {
     /// A backend for the etcd that `access` reaches, below `/kvspec/`.
     pub fn new(access: Access) -> Self {
-        Self { access, base_prefix: b"/kvspec/".to_vec(), is_disposable: false, version: None }
+        let base_prefix = b"/kvspec/".to_vec();
+        Self { own: None, access, base_prefix, is_disposable: false, version: None }
     }
 
     /// Has everything written below `prefix` instead.
@@ -37,12 +51,17 @@ impl EtcdBackend {
         Self { base_prefix: prefix.into(), ..self }
     }
 
-    /// Says whether the server is nobody's but kvspec's, so that its history may be compacted.
+    /// Says whether the server is kvspec's alone, so that its history may be compacted.
     pub fn disposable(self, is_disposable: bool) -> Self {
         Self { is_disposable, ..self }
     }
 
-    /// Says the server's version, for reports.
+    /// Has the cases that reopen the store run on servers of their own, which `own` starts.
+    pub fn reopening(self, own: impl Reopenable + 'static) -> Self {
+        Self { own: Some(Arc::new(own)), ..self }
+    }
+
+    /// States the server's version, for reports and for lists of known failures.
     pub fn of_version(self, version: impl Into<String>) -> Self {
         Self { version: Some(version.into()), ..self }
     }
@@ -62,8 +81,22 @@ impl Backend for EtcdBackend {
         self.version.clone()
     }
 
+    fn cannot_reopen(&self, ending: Ending) -> Option<String> {
+        match &self.own {
+            Some(own) => own.cannot_reopen(ending),
+            None => Some("the server is shared by all cases, and none of them may end it".into()),
+        }
+    }
+
     async fn instance(&self) -> Result<Box<dyn Instance>> {
         Ok(Box::new(self.clone()))
+    }
+
+    async fn reopenable(&self, endings: &[Ending]) -> Result<Box<dyn Instance>> {
+        match &self.own {
+            Some(own) => own.instance(&self.base_prefix, endings).await,
+            None => self.instance().await,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Revisions and history of an etcd.
 
 use async_trait::async_trait;
-use etcd_client::{GetOptions, WatchOptions};
+use etcd_client::{CompactionOptions, GetOptions, WatchOptions};
 
 use super::store::EtcdStore;
 use crate::store::{ErrorKind, KeyMetadata, Page, Result, Revisions, StoreError, WatchStream};
@@ -10,18 +10,25 @@ use crate::store::{ErrorKind, KeyMetadata, Page, Result, Revisions, StoreError, 
 impl Revisions for EtcdStore {
     async fn revision(&self) -> Result<i64> {
         let mut kv = self.kv_client()?;
-        // Any range tells the revision; one that can hold no more than one key costs least.
+        // Any range reports the revision; one that can hold no more than one key costs least.
         let options = GetOptions::new().with_count_only();
         let answer = self.answer(kv.get(self.base(), Some(options))).await?;
         let header = answer
             .header()
             .ok_or_else(|| StoreError::new(ErrorKind::Other, "an answer without a header"))?;
-        Ok(header.revision())
+        match header.revision() {
+            0 => Err(StoreError::new(ErrorKind::Other, "a header whose revision is 0")),
+            revision => Ok(revision),
+        }
     }
 
     async fn metadata(&self, key: &[u8]) -> Result<Option<KeyMetadata>> {
         let mut kv = self.kv_client()?;
         let answer = self.answer(kv.get(key, None)).await?;
+        // No key has it: the first write of an etcd has revision 2.
+        if answer.kvs().first().is_some_and(|kv| kv.mod_revision() == 0) {
+            return Err(StoreError::new(ErrorKind::Other, "a key whose mod_revision is 0"));
+        }
         Ok(answer.kvs().first().map(|kv| KeyMetadata {
             create_revision: kv.create_revision(),
             mod_revision: kv.mod_revision(),
@@ -46,7 +53,7 @@ impl Revisions for EtcdStore {
         let mut kv = self.kv_client()?;
         let number = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let options = GetOptions::new().with_prefix().with_keys_only();
-        // In both 0 stands for none.
+        // In both 0 means none.
         let options =
             options.with_revision(revision.unwrap_or(0)).with_limit(limit.map_or(0, number));
         let mut answer = self.answer(kv.get(prefix, Some(options))).await?;
@@ -62,7 +69,9 @@ impl Revisions for EtcdStore {
 
     async fn compact(&self, revision: i64) -> Result<()> {
         let mut kv = self.kv_client()?;
-        self.answer(kv.compact(revision, None)).await?;
+        // Otherwise etcd answers before the history is gone, and how much of it a watch still finds is left to luck.
+        let physical = CompactionOptions::new().with_physical();
+        self.answer(kv.compact(revision, Some(physical))).await?;
         Ok(())
     }
 }

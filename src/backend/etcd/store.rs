@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use super::access::Access;
 use super::error;
 use super::watch::Watching;
+use crate::backend::watching::deliver;
 use crate::store::{
     ErrorKind, LeaseId, Leases, Result, Revisions, Store, Transactions, WatchStream,
 };
@@ -34,7 +35,7 @@ const ABANDON_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct EtcdStore {
     base_prefix: Vec<u8>,
     address: Arc<str>,
-    /// What calls go through; `None` once the client is closed, of which calls and watches under way are told.
+    /// What calls go through; `None` once the client is closed, which ends calls and watches under way.
     connection: watch::Sender<Option<Connection>>,
 }
 
@@ -78,7 +79,7 @@ impl EtcdStore {
             () = closed(self.connection.subscribe()) => return Err(ErrorKind::Closed.into()),
             created = watching.created() => created?,
         }
-        Ok(watching.deliver(closed(self.connection.subscribe())))
+        Ok(deliver(watching, closed(self.connection.subscribe())))
     }
 
     pub(super) fn base(&self) -> &[u8] {

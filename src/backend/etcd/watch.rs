@@ -1,31 +1,25 @@
 //! Watches of an etcd.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 
 use etcd_client::{Event, EventType, WatchResponse};
-use futures_util::Stream;
-use tokio::sync::mpsc;
 
 use super::error;
-use crate::store::{ErrorKind, Result, StoreError, WatchEvent, WatchStream};
-
-/// What a watch yields: a batch of events, or why there will be no more.
-type Batch = Result<Vec<WatchEvent>>;
+use crate::backend::watching::{Batch, Source};
+use crate::store::{ErrorKind, Result, StoreError, WatchBatch, WatchEvent};
 
 /// One watch on its own stream of a client's connection, before anybody reads it.
 pub(super) struct Watching {
     stream: etcd_client::WatchStream,
     address: Arc<str>,
     /// What came with or before the word that the watch is created.
-    early: Vec<Batch>,
+    early: VecDeque<Batch>,
 }
 
 impl Watching {
     pub(super) fn new(stream: etcd_client::WatchStream, address: Arc<str>) -> Self {
-        Self { stream, address, early: Vec::new() }
+        Self { stream, address, early: VecDeque::new() }
     }
 
     /// Waits until the server says that the watch is created.
@@ -36,54 +30,10 @@ impl Watching {
                 return Err(lost);
             }
             if !message.events().is_empty() {
-                self.early.push(batch(&message));
+                self.early.push_back(batch(&message));
             }
             if message.created() {
                 return Ok(());
-            }
-        }
-    }
-
-    /// Delivers events until the stream is dropped or the watch is lost, `closed` included.
-    ///
-    /// A task takes them in as they come, read or not. All streams of a connection share one HTTP/2 window: events left
-    /// there unread would fill it, and with it hold up the answers to every other call of the client. So they wait in
-    /// a queue without a bound, as in etcd's own client; it holds no more than the case at hand has written.
-    pub(super) fn deliver(self, closed: impl Future<Output = ()> + Send + 'static) -> WatchStream {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(self.pump(sender, closed));
-        Box::pin(Events { receiver, lost: false })
-    }
-
-    /// Moves events into the queue. Returning drops the server's stream, which ends the watch there too.
-    async fn pump(mut self, queue: mpsc::UnboundedSender<Batch>, closed: impl Future<Output = ()>) {
-        for batch in std::mem::take(&mut self.early) {
-            let _ = queue.send(batch);
-        }
-        let lost = tokio::select! {
-            () = queue.closed() => return,
-            () = closed => ErrorKind::Closed.into(),
-            lost = self.forward(&queue) => lost,
-        };
-        let _ = queue.send(Err(lost));
-    }
-
-    /// Forwards every event until the watch is lost, and tells how.
-    async fn forward(&mut self, queue: &mpsc::UnboundedSender<Batch>) -> StoreError {
-        loop {
-            let message = match self.message().await {
-                Ok(message) => message,
-                Err(lost) => return lost,
-            };
-            // A message without events is a sign of life, or the end.
-            if !message.events().is_empty() {
-                match batch(&message) {
-                    Ok(events) => drop(queue.send(Ok(events))),
-                    Err(lost) => return lost,
-                }
-            }
-            if let Some(lost) = cancellation(&message) {
-                return lost;
             }
         }
     }
@@ -96,6 +46,24 @@ impl Watching {
                 "the server ended the stream of the watch",
             )),
             Err(error) => Err(error::from_client(error, &self.address)),
+        }
+    }
+}
+
+impl Source for Watching {
+    async fn next(&mut self) -> Result<Option<WatchBatch>> {
+        if let Some(early) = self.early.pop_front() {
+            return early.map(Some);
+        }
+        let message = self.message().await?;
+        // A message without events is a sign of life, or the end.
+        let events = (!message.events().is_empty()).then(|| batch(&message)).transpose()?;
+        match (cancellation(&message), events) {
+            (Some(lost), None) => Err(lost),
+            (lost, events) => {
+                self.early.extend(lost.map(Err));
+                Ok(events)
+            }
         }
     }
 }
@@ -127,30 +95,5 @@ fn cancellation(message: &WatchResponse) -> Option<StoreError> {
                 "the watch asks for events that are gone: the oldest revision kept is {oldest}"
             ),
         )),
-    }
-}
-
-/// The reading end of a watch's queue.
-struct Events {
-    receiver: mpsc::UnboundedReceiver<Batch>,
-    lost: bool,
-}
-
-impl Stream for Events {
-    type Item = Batch;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Batch>> {
-        if self.lost {
-            return Poll::Ready(None);
-        }
-        let batch = ready!(self.receiver.poll_recv(context)).unwrap_or_else(|| {
-            // etcd-client panics in the task on an event of a type that it does not know.
-            Err(StoreError::new(
-                ErrorKind::Other,
-                "the watch broke off: the server sent what etcd-client cannot read",
-            ))
-        });
-        self.lost = batch.is_err();
-        Poll::Ready(Some(batch))
     }
 }

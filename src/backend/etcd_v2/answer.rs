@@ -24,6 +24,13 @@ pub(crate) struct Node {
 }
 
 impl Node {
+    /// The index of the last write to this node, or to one below it, whose key begins with `prefix`; 0 if there is none.
+    pub fn latest(&self, prefix: &[u8]) -> u64 {
+        let is_meant = !self.dir && self.key.as_bytes().starts_with(prefix);
+        let own = if is_meant { self.modified_index } else { 0 };
+        self.nodes.iter().map(|node| node.latest(prefix)).fold(own, u64::max)
+    }
+
     /// The keys of this node and of all below it that begin with `prefix`.
     pub fn keys(self, prefix: &[u8], keys: &mut Vec<Vec<u8>>) {
         if !self.dir && self.key.as_bytes().starts_with(prefix) {
@@ -33,7 +40,7 @@ impl Node {
     }
 }
 
-/// An error as v2 tells it.
+/// An error as v2 reports it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Refusal {

@@ -82,7 +82,7 @@ impl Client {
         read(self.send(Method::DELETE, &format!("{}{query}", keys(path)), None).await?).await
     }
 
-    /// Opens a stream of what happens below `path`, after `since` where it is given, and from now on where not.
+    /// Opens a stream of what happens below `path`, after `since` if it is given, and from now on where not.
     ///
     /// Gives how far the history had come when the stream was opened: the server has it open when it says so.
     pub async fn stream(&self, path: &str, since: Option<u64>) -> Result<(u64, Incoming)> {

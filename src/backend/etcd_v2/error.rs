@@ -11,7 +11,7 @@ pub(super) const NO_V2: &str =
 
 /// The kind of each of v2's error codes.
 ///
-/// Codes that tell of a peer, a standby or a removed feature are not a client's, and none of the kinds.
+/// Codes about a peer, a standby or a removed feature are not a client's, and none of the kinds.
 fn kind_of(code: u32) -> ErrorKind {
     match code {
         100 => ErrorKind::KeyNotFound,

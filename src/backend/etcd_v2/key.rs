@@ -41,7 +41,7 @@ fn is_name(segment: &str) -> bool {
 
 /// The deepest directory that holds every key that begins with `prefix`, without a slash at its end: `""` is the root.
 ///
-/// Where the prefix is no clean path of text no key of v2 begins with it, and any directory above does.
+/// Where the prefix is not a clean path of text no key of v2 begins with it, and any directory above does.
 pub(super) fn directory(prefix: &[u8]) -> &str {
     let mut end = 0;
     let slashes = prefix.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at);
@@ -60,7 +60,7 @@ pub(super) fn parents<'a>(path: &'a str, base: &str) -> impl Iterator<Item = &'a
     path.match_indices('/').map(|(at, _)| at).filter(move |at| *at >= from).map(|at| &path[..at])
 }
 
-/// Text as it may stand in a URL's path or in a form: all but plain characters as percent signs and digits.
+/// Text as it may be in a URL's path or in a form: all but plain characters as percent signs and digits.
 pub(super) fn escaped<'a>(text: &'a str, plain: &str) -> Cow<'a, str> {
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || plain.as_bytes().contains(byte);
     if text.as_bytes().iter().all(is_plain) {

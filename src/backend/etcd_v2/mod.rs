@@ -31,17 +31,23 @@ use traces::Traces;
 pub struct EtcdV2Backend {
     access: Access,
     base_prefix: Vec<u8>,
+    version: Option<String>,
 }
 
 impl EtcdV2Backend {
     /// A backend for the etcd that `access` reaches, below `/kvspec/`.
     pub fn new(access: Access) -> Self {
-        Self { access, base_prefix: b"/kvspec/".to_vec() }
+        Self { access, base_prefix: b"/kvspec/".to_vec(), version: None }
     }
 
     /// Has everything written below `prefix` instead, which must begin and end with a slash.
     pub fn with_base_prefix(self, prefix: impl Into<Vec<u8>>) -> Self {
         Self { base_prefix: prefix.into(), ..self }
+    }
+
+    /// States the server's version, for reports and for lists of known failures.
+    pub fn of_version(self, version: impl Into<String>) -> Self {
+        Self { version: Some(version.into()), ..self }
     }
 }
 
@@ -55,6 +61,10 @@ impl Backend for EtcdV2Backend {
         Limits { binary_keys: false, ..Limits::default() }
     }
 
+    fn version(&self) -> Option<String> {
+        self.version.clone()
+    }
+
     async fn instance(&self) -> Result<Box<dyn Instance>> {
         let client = Client::new(&self.access)?;
         let traces = Traces::new(client, &self.base_prefix);
@@ -62,7 +72,7 @@ impl Backend for EtcdV2Backend {
     }
 }
 
-/// One case's share of the server; dropping it removes the directories that its clients made.
+/// One case's share of the server; closing it removes the directories that its clients made.
 struct EtcdV2Instance {
     backend: EtcdV2Backend,
     traces: Arc<Traces>,
@@ -71,7 +81,7 @@ struct EtcdV2Instance {
 #[async_trait]
 impl Instance for EtcdV2Instance {
     async fn open(&self) -> Result<Box<dyn Store>> {
-        let EtcdV2Backend { access, base_prefix } = &self.backend;
+        let EtcdV2Backend { access, base_prefix, .. } = &self.backend;
         let store = EtcdV2Store::connect(access, base_prefix.as_slice())?;
         Ok(Box::new(store.leaving(self.traces.clone())))
     }
@@ -82,10 +92,9 @@ impl Instance for EtcdV2Instance {
             EtcdV2Store::connect(&self.backend.access, self.backend.base_prefix.as_slice())?;
         store.list(&self.backend.base_prefix).await.map(drop)
     }
-}
 
-impl Drop for EtcdV2Instance {
-    fn drop(&mut self) {
-        self.traces.remove();
+    async fn close(self: Box<Self>) -> Result<()> {
+        self.traces.remove().await;
+        Ok(())
     }
 }

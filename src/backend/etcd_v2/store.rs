@@ -13,6 +13,7 @@ use super::key;
 use super::traces::Traces;
 use super::watch::Watching;
 use crate::backend::etcd::Access;
+use crate::backend::watching::deliver;
 use crate::store::{Directories, ErrorKind, Result, Store, StoreError, WatchStream};
 
 /// The last moment that v2 can keep as the end of a key: it counts nanoseconds since 1970 in 63 bits.
@@ -27,7 +28,7 @@ pub struct EtcdV2Store {
     client: Arc<Client>,
     /// Where what is written is noted, so that the directories it makes can be removed.
     traces: Option<Arc<Traces>>,
-    /// Whether the client is closed, of which calls and watches under way are told.
+    /// Whether the client is closed, which ends calls and watches under way.
     closed: watch::Sender<bool>,
 }
 
@@ -64,7 +65,7 @@ impl EtcdV2Store {
         self.answer(self.client.put(path, form)).await
     }
 
-    /// Whether there is a directory at `path`; `None` where there is nothing.
+    /// Whether there is a directory at `path`; `None` if there is nothing.
     async fn is_directory(&self, path: &str) -> Result<Option<bool>> {
         found(self.answer(self.client.get(path, "")).await).map(|found| found.map(|it| it.node.dir))
     }
@@ -75,7 +76,7 @@ async fn closed(mut is_closed: watch::Receiver<bool>) {
     let _ = is_closed.wait_for(|is_closed| *is_closed).await;
 }
 
-/// An answer, or `None` where there is nothing at the path: also below a key, where nothing can be.
+/// An answer, or `None` if there is nothing at the path: also below a key, where nothing can be.
 fn found(answer: Result<Answer>) -> Result<Option<Answer>> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
@@ -111,7 +112,7 @@ impl Store for EtcdV2Store {
         let seconds = whole_seconds(ttl)?;
         let form = [("value", key::text(value, "value")?), ("ttl", &seconds.to_string())];
         match self.put(key, &form).await?.node.ttl {
-            // What the server tells is what is left by now, which after a second is one less than was granted.
+            // What the server reports is what is left by now, which after a second is one less than was granted.
             Some(left) => Ok(Duration::from_secs(left.max(seconds))),
             None => Err(StoreError::new(
                 ErrorKind::Other,
@@ -147,7 +148,7 @@ impl Store for EtcdV2Store {
     async fn watch(&self, prefix: &[u8]) -> Result<WatchStream> {
         let opening = Watching::open(self.client.clone(), prefix);
         let watching = self.answer(opening).await?;
-        Ok(watching.deliver(closed(self.closed.subscribe())))
+        Ok(deliver(watching, closed(self.closed.subscribe())))
     }
 
     async fn close(&self) -> Result<()> {
@@ -168,7 +169,7 @@ impl Directories for EtcdV2Store {
             traces.note_directory(path);
         }
         for _ in 0..TRIES {
-            // The same code tells of a directory and of a key that is there.
+            // The same code means a directory and a key that is there.
             match self.put(directory, &[("dir", "true"), ("prevExist", "false")]).await {
                 Err(StoreError { kind: ErrorKind::KeyExists, .. }) => {}
                 made => return made.map(drop),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::client::Client;
 use super::key;
@@ -46,24 +47,9 @@ impl Traces {
         self.directories.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Removes what was noted and is empty, as well as that can be done, and waits for it.
-    ///
-    /// On a thread and a runtime of its own: those of the case are about to end, and cannot be waited in.
-    pub fn remove(&self) {
+    /// Removes what was noted and is empty, as well as that can be done.
+    pub async fn remove(&self) {
         let directories = std::mem::take(&mut *self.directories());
-        if directories.is_empty() {
-            return;
-        }
-        thread::scope(|scope| {
-            let removal = thread::Builder::new().name("kvspec-rmdir".into());
-            // Without a thread the directories stay, which is all that can be done.
-            let _ = removal.spawn_scoped(scope, || self.remove_all(&directories));
-        });
-    }
-
-    fn remove_all(&self, directories: &BTreeSet<String>) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let Ok(runtime) = runtime else { return };
         let removing = async {
             // What is deeper comes later in the order of names, and must go first.
             for directory in directories.iter().rev() {
@@ -74,6 +60,7 @@ impl Traces {
                 }
             }
         };
-        let _ = runtime.block_on(async { tokio::time::timeout(REMOVAL, removing).await });
+        // What is left then stays, which is all that can be done.
+        let _ = timeout(REMOVAL, removing).await;
     }
 }

@@ -1,26 +1,29 @@
 //! Watches of the v2 API.
 
-use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use futures_util::StreamExt;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::client::{Client, broken_off};
 use super::{error, key};
-use crate::store::{ErrorKind, Result, StoreError, WatchEvent, WatchStream};
+use crate::backend::watching::Source;
+use crate::store::{ErrorKind, Result, StoreError, WatchBatch, WatchEvent};
+
+/// How long a stream is silent before the watch looks whether there is more.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// How often in a row the server may end a stream before it has sent an event.
 const TRIES: usize = 3;
 
 /// One watch, on connections that it shares with nothing else.
 ///
-/// The server streams what happens from the moment on that the stream is open. It hangs up on a reader that is a hundred
-/// events late, and the watch then goes on from its history, which holds the last thousand events of the whole store:
+/// The server streams what happens from the moment on that the stream is open. It forgets a reader that is a hundred
+/// events late: it hangs up, or falls silent without a word (`watcher.notify` removes the watcher and does not close its
+/// channel). The watch then goes on from the server's history, which holds the last thousand events of the whole store:
 /// what is older is lost, and the watch ends and says so.
 pub(super) struct Watching {
     client: Arc<Client>,
@@ -49,50 +52,15 @@ impl Watching {
         Ok(Self { client, directory, prefix: prefix.to_vec(), seen: opened_at, live })
     }
 
-    /// Delivers events until the stream is dropped or the watch is lost, `closed` included.
-    ///
-    /// A task takes them in as they come, read or not, because the server waits for no reader.
-    pub fn deliver(self, closed: impl Future<Output = ()> + Send + 'static) -> WatchStream {
-        let (queue, events) = mpsc::unbounded_channel();
-        tokio::spawn(self.pump(queue, closed));
-        UnboundedReceiverStream::new(events).boxed()
-    }
-
-    /// Moves events into the queue. Returning hangs up, which ends the watch at the server too.
-    async fn pump(
-        mut self,
-        queue: mpsc::UnboundedSender<Result<Vec<WatchEvent>>>,
-        closed: impl Future<Output = ()>,
-    ) {
-        let forward = async {
-            loop {
-                match self.next().await {
-                    Ok(answer) => {
-                        if let Some(event) = event(answer, &self.prefix) {
-                            let _ = queue.send(Ok(vec![event]));
-                        }
-                    }
-                    Err(lost) => return lost,
-                }
-            }
-        };
-        let lost = tokio::select! {
-            () = queue.closed() => return,
-            () = closed => ErrorKind::Closed.into(),
-            lost = forward => lost,
-        };
-        let _ = queue.send(Err(lost));
-    }
-
     /// The next thing that happened below the directory.
-    async fn next(&mut self) -> Result<Answer> {
+    async fn answer(&mut self) -> Result<Answer> {
         for _ in 0..TRIES {
             let live = match &mut self.live {
                 Some(live) => live,
                 None => self.reopen().await?,
             };
             let opened_at = live.opened_at;
-            let Some(line) = live.line().await? else {
+            let Some(line) = self.line().await? else {
                 self.live = None;
                 continue;
             };
@@ -109,9 +77,37 @@ impl Watching {
         Err(StoreError::new(ErrorKind::Unavailable, message))
     }
 
+    /// The next line of the open stream; `None` if the server ended it, or fell silent though there is more.
+    async fn line(&mut self) -> Result<Option<Vec<u8>>> {
+        // What is newer may just be on its way, so the stream gets as long again to deliver it.
+        let mut was_behind = false;
+        loop {
+            let Some(live) = &mut self.live else { return Ok(None) };
+            match timeout(SILENCE, live.line()).await {
+                Ok(line) => return line,
+                Err(_) if was_behind => return Ok(None),
+                Err(_) => was_behind = self.is_behind().await,
+            }
+        }
+    }
+
+    /// Whether a key that is watched was written after the last event that came.
+    async fn is_behind(&self) -> bool {
+        let found = self.client.get(&self.directory, "&recursive=true").await;
+        // Nothing is there, or the server is gone, which ends the stream too.
+        found.is_ok_and(|found| found.node.latest(&self.prefix) > self.seen)
+    }
+
     async fn reopen(&mut self) -> Result<&mut Live> {
         let (opened_at, body) = self.client.stream(&self.directory, Some(self.seen)).await?;
         Ok(self.live.insert(Live { opened_at, body, rest: Vec::new() }))
+    }
+}
+
+impl Source for Watching {
+    async fn next(&mut self) -> Result<Option<WatchBatch>> {
+        let answer = self.answer().await?;
+        Ok(event(answer, &self.prefix).map(WatchBatch::from))
     }
 }
 
@@ -132,7 +128,7 @@ impl Live {
     }
 }
 
-/// What happened as a store tells it, if it happened to a key that begins with the prefix; directories are no keys.
+/// What happened as a store reports it, if it happened to a key that begins with the prefix; directories are not keys.
 fn event(Answer { action, node }: Answer, prefix: &[u8]) -> Option<WatchEvent> {
     if node.dir || !node.key.as_bytes().starts_with(prefix) {
         return None;
@@ -144,7 +140,7 @@ fn event(Answer { action, node }: Answer, prefix: &[u8]) -> Option<WatchEvent> {
             let value = node.value.unwrap_or_default().into_bytes();
             Some(WatchEvent::Put { key, value, mod_revision })
         }
-        // Reading is told to nobody, and there is nothing else.
+        // Reading is not reported, and there is nothing else.
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::store::{ErrorKind, LeaseId, Page, Result, WatchEvent};
+use crate::store::{ErrorKind, KeyMetadata, LeaseId, Page, Result, WatchBatch, WatchEvent};
 
 /// What a key is from one write to the next.
 #[derive(Debug, Clone)]
@@ -12,6 +12,13 @@ pub(super) struct Record {
     pub create_revision: i64,
     pub mod_revision: i64,
     pub version: i64,
+}
+
+impl Record {
+    pub fn metadata(&self) -> KeyMetadata {
+        KeyMetadata::new(self.create_revision, self.mod_revision, self.version)
+            .with_lease(self.lease)
+    }
 }
 
 /// The versions of every key and the events that made them, from the compacted revision on.
@@ -70,7 +77,7 @@ impl History {
     }
 
     /// The events since `revision`, one batch a revision.
-    pub fn since(&self, revision: i64, prefix: &[u8]) -> Result<Vec<Vec<WatchEvent>>> {
+    pub fn since(&self, revision: i64, prefix: &[u8]) -> Result<Vec<WatchBatch>> {
         if revision < self.compacted {
             return Err(ErrorKind::Compacted.into());
         }
@@ -97,6 +104,62 @@ impl History {
             !matches!(versions.as_slice(), [only] if only.record.is_none() && only.revision < revision)
         });
         Ok(())
+    }
+}
+
+/// What is forgotten or undone when a store is reopened that keeps its data badly.
+#[cfg(feature = "mutants")]
+impl History {
+    /// Undoes everything after a revision.
+    pub fn rewind(&mut self, revision: i64) {
+        self.events.retain(|(at, _)| *at <= revision);
+        for versions in self.versions.values_mut() {
+            versions.retain(|version| version.revision <= revision);
+        }
+        self.versions.retain(|_, versions| !versions.is_empty());
+    }
+
+    /// Forgets all events, and all but the last version of every key.
+    pub fn forget(&mut self) {
+        self.events.clear();
+        for versions in self.versions.values_mut() {
+            versions.drain(..versions.len() - 1);
+        }
+    }
+
+    pub fn forget_compaction(&mut self) {
+        self.compacted = 0;
+    }
+
+    /// The keys that are there now.
+    pub fn present(&self) -> BTreeMap<Vec<u8>, Record> {
+        let records = self
+            .versions
+            .iter()
+            .filter_map(|(key, versions)| Some((key.clone(), versions.last()?.record.clone()?)));
+        records.collect()
+    }
+
+    /// The keys that were deleted, as they were before that.
+    pub fn deleted(&self) -> BTreeMap<Vec<u8>, Record> {
+        let records = self.versions.iter().filter_map(|(key, versions)| {
+            let [.., before, Version { record: None, .. }] = versions.as_slice() else {
+                return None;
+            };
+            Some((key.clone(), before.record.clone()?))
+        });
+        records.collect()
+    }
+
+    /// The keys that a revision changed, in order.
+    pub fn changed_at(&self, revision: i64) -> Vec<Vec<u8>> {
+        let events = self.events.iter().filter(|(at, _)| *at == revision);
+        events.map(|(_, event)| event.key().to_vec()).collect()
+    }
+
+    /// A key as it was before a revision.
+    pub fn before(&self, key: &[u8], revision: i64) -> Option<Record> {
+        self.versions.get(key).and_then(|versions| at(versions, revision - 1)).cloned()
     }
 }
 

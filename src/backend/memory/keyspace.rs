@@ -7,22 +7,27 @@ use tokio::sync::mpsc;
 
 use super::history::{History, Record};
 use super::tree::Tree;
-use crate::store::{ErrorKind, Lease, LeaseId, Page, Result, StoreError, TimeToLive, WatchEvent};
+use crate::store::{
+    ErrorKind, Lease, LeaseId, Page, Result, StoreError, TimeToLive, WatchBatch, WatchEvent,
+};
 
 /// The events of one watch as they are handed over.
-pub(super) type Events = mpsc::UnboundedReceiver<Result<Vec<WatchEvent>>>;
+pub(super) type Events = mpsc::UnboundedReceiver<Result<WatchBatch>>;
 
 /// The largest request that etcd takes by default, 1.5 MiB, less what etcd itself needs to wrap a value.
-const MAX_REQUEST: usize = 1_571_864;
-/// The longest time to live that etcd grants, in seconds.
+pub(super) const MAX_REQUEST: usize = 1_571_864;
+/// The longest TTL that etcd grants, in seconds.
 const MAX_TTL: Duration = Duration::from_secs(9_000_000_000);
+
+/// Where the ids of leases begin: no caller would guess it, so that an id made up in a script is unknown here.
+pub(super) const FIRST_LEASE: LeaseId = 0x6b76_0000;
 
 /// A lease and the keys attached to it.
 #[derive(Debug)]
-struct Grant {
-    ttl: Duration,
-    deadline: Duration,
-    keys: BTreeSet<Vec<u8>>,
+pub(super) struct Grant {
+    pub ttl: Duration,
+    pub deadline: Duration,
+    pub keys: BTreeSet<Vec<u8>>,
 }
 
 /// One open watch.
@@ -32,18 +37,20 @@ struct Watcher {
     prefix: Vec<u8>,
     /// The first revision whose events are wanted.
     from: i64,
-    events: mpsc::UnboundedSender<Result<Vec<WatchEvent>>>,
+    events: mpsc::UnboundedSender<Result<WatchBatch>>,
 }
 
 /// The state of one memory store. Times count from the store's own start.
 #[derive(Debug)]
 pub(super) struct Keyspace {
     min_ttl: Duration,
-    revision: i64,
-    records: BTreeMap<Vec<u8>, Record>,
-    history: History,
-    grants: BTreeMap<LeaseId, Grant>,
-    last_lease: LeaseId,
+    pub(super) revision: i64,
+    pub(super) records: BTreeMap<Vec<u8>, Record>,
+    pub(super) history: History,
+    pub(super) grants: BTreeMap<LeaseId, Grant>,
+    /// When each of them ends.
+    pub(super) ends: BTreeSet<(Duration, LeaseId)>,
+    pub(super) last_lease: LeaseId,
     watchers: Vec<Watcher>,
     /// Directories, where the store has them.
     tree: Option<Tree>,
@@ -57,8 +64,8 @@ impl Keyspace {
             records: BTreeMap::new(),
             history: History::default(),
             grants: BTreeMap::new(),
-            // A start that no caller would guess, so that an id made up in a script is unknown here.
-            last_lease: 0x6b76_0000,
+            ends: BTreeSet::new(),
+            last_lease: FIRST_LEASE,
             watchers: Vec::new(),
             tree: None,
         }
@@ -156,7 +163,8 @@ impl Keyspace {
         if ttl > MAX_TTL {
             return Err(ErrorKind::TtlTooLarge.into());
         }
-        let id = id.unwrap_or_else(|| {
+        // 0 is the name of no lease: as in etcd, it leaves the choice to the store.
+        let id = id.filter(|id| *id != 0).unwrap_or_else(|| {
             self.last_lease += 1;
             self.last_lease
         });
@@ -165,12 +173,15 @@ impl Keyspace {
         }
         let ttl = ttl.max(self.min_ttl);
         self.grants.insert(id, Grant { ttl, deadline: now + ttl, keys: BTreeSet::new() });
+        self.ends.insert((now + ttl, id));
         Ok(Lease { id, ttl })
     }
 
     pub fn keep_alive(&mut self, lease: LeaseId, now: Duration) -> Result<Duration> {
         let grant = self.grants.get_mut(&lease).ok_or(ErrorKind::LeaseNotFound)?;
+        self.ends.remove(&(grant.deadline, lease));
         grant.deadline = now + grant.ttl;
+        self.ends.insert((grant.deadline, lease));
         Ok(grant.ttl)
     }
 
@@ -185,11 +196,12 @@ impl Keyspace {
 
     pub fn revoke(&mut self, lease: LeaseId) -> Result<()> {
         let grant = self.grants.remove(&lease).ok_or(ErrorKind::LeaseNotFound)?;
+        self.ends.remove(&(grant.deadline, lease));
         self.remove(grant.keys.into_iter().collect());
         Ok(())
     }
 
-    /// Revokes what is due, and tells when to look again for `lease`; `None` once it is gone.
+    /// Revokes what is due, and reports when to look again for `lease`; `None` once it is gone.
     pub fn expire(&mut self, now: Duration, lease: LeaseId) -> Option<Duration> {
         self.expire_all(now);
         self.grants.get(&lease).map(|grant| grant.deadline)
@@ -197,11 +209,9 @@ impl Keyspace {
 
     /// Revokes every lease that is due, each in a revision of its own, in the order of their ends.
     pub fn expire_all(&mut self, now: Duration) {
-        let due = self.grants.iter().filter(|(_, grant)| grant.deadline <= now);
-        let mut due: Vec<_> = due.map(|(id, grant)| (grant.deadline, *id)).collect();
-        due.sort_unstable();
-        for (_, id) in due {
-            let grant = self.grants.remove(&id).expect("the lease was just listed");
+        while let Some((end, id)) = self.ends.first().copied().filter(|(end, _)| *end <= now) {
+            self.ends.remove(&(end, id));
+            let grant = self.grants.remove(&id).expect("what ends was granted");
             self.remove(grant.keys.into_iter().collect());
         }
     }
@@ -221,6 +231,11 @@ impl Keyspace {
         }
         self.watchers.push(Watcher { client, prefix: prefix.to_vec(), from, events });
         Ok(receiver)
+    }
+
+    /// Ends what does not outlive the process: the watches.
+    pub fn reopen(&mut self) {
+        self.watchers.clear();
     }
 
     /// Ends the watches of one client, each with the error that says why.
@@ -282,7 +297,7 @@ impl Keyspace {
         events
     }
 
-    /// Makes what was written and erased as part of `revision` known; nothing where that was nothing.
+    /// Makes what was written and erased as part of `revision` known; nothing if that was nothing.
     pub fn commit(&mut self, revision: i64, events: Vec<WatchEvent>) {
         if events.is_empty() {
             return;
@@ -304,8 +319,8 @@ impl Keyspace {
         let revision = self.revision;
         self.watchers.retain(|watcher| {
             let seen = events.iter().filter(|event| event.key().starts_with(&watcher.prefix));
-            let batch: Vec<_> = seen.filter(|_| revision >= watcher.from).cloned().collect();
-            batch.is_empty() || watcher.events.send(Ok(batch)).is_ok()
+            let batch: WatchBatch = seen.filter(|_| revision >= watcher.from).cloned().collect();
+            batch.events.is_empty() || watcher.events.send(Ok(batch)).is_ok()
         });
     }
 }

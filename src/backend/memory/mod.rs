@@ -1,5 +1,7 @@
 //! The reference: a store in memory, exact to the contract and at home in virtual time.
 
+#[cfg(feature = "mutants")]
+mod damage;
 mod history;
 mod keyspace;
 mod tree;
@@ -14,8 +16,11 @@ use futures_util::StreamExt;
 use tokio::time::Instant;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
+#[cfg(feature = "mutants")]
+pub(crate) use self::damage::{Damage, LeaseDamage};
+use self::history::Record;
 use self::keyspace::Keyspace;
-use super::{Backend, Clock, Instance};
+use super::{Backend, Clock, Ending, Instance};
 use crate::store::{
     Directories, ErrorKind, KeyMetadata, Lease, LeaseId, Leases, Limits, Page, Result, Revisions,
     Store, TimeToLive, Transactions, Txn, TxnAnswer, WatchStream,
@@ -47,41 +52,12 @@ impl Backend for MemoryBackend {
         true
     }
 
+    fn cannot_reopen(&self, _ending: Ending) -> Option<String> {
+        None
+    }
+
     async fn instance(&self) -> Result<Box<dyn Instance>> {
         Ok(Box::new(MemoryStore::new()))
-    }
-}
-
-/// The memory store with directories as a backend: its keys are paths, and no key lies below another.
-///
-/// It is there for scenarios of directories and what is broken in them; the reference is [`MemoryBackend`].
-#[derive(Debug, Clone, Default)]
-pub struct MemoryTreeBackend;
-
-#[async_trait]
-impl Backend for MemoryTreeBackend {
-    fn name(&self) -> &str {
-        "memory-tree"
-    }
-
-    fn clock(&self) -> Clock {
-        MemoryBackend.clock()
-    }
-
-    fn limits(&self) -> Limits {
-        MemoryBackend.limits()
-    }
-
-    fn is_shared(&self) -> bool {
-        false
-    }
-
-    fn is_disposable(&self) -> bool {
-        true
-    }
-
-    async fn instance(&self) -> Result<Box<dyn Instance>> {
-        Ok(Box::new(MemoryStore::with_directories()))
     }
 }
 
@@ -89,6 +65,12 @@ impl Backend for MemoryTreeBackend {
 impl Instance for MemoryStore {
     async fn open(&self) -> Result<Box<dyn Store>> {
         Ok(Box::new(self.client()))
+    }
+
+    /// The instance keeps the state, as a disk would, and all of it is on the disk before a call returns.
+    async fn reopen(&self, _ending: Ending) -> Result<()> {
+        MemoryStore::reopen(self);
+        Ok(())
     }
 }
 
@@ -109,7 +91,7 @@ struct Shared {
 }
 
 impl MemoryStore {
-    /// The shortest time to live that the store grants.
+    /// The shortest TTL that the store grants.
     pub const MIN_TTL: Duration = Duration::from_secs(1);
 
     /// An empty store, and its first client.
@@ -138,6 +120,18 @@ impl MemoryStore {
     pub fn client(&self) -> Self {
         let client = self.shared.clients.fetch_add(1, Ordering::Relaxed) + 1;
         Self { shared: self.shared.clone(), client, closed: AtomicBool::new(false) }
+    }
+
+    /// Ends the store and opens it again: watches end, everything else goes on.
+    pub(crate) fn reopen(&self) {
+        self.shared.current().reopen();
+    }
+
+    /// Does damage to the data, as if it had been kept badly.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn damage(&self, damage: Damage) {
+        let now = self.shared.now();
+        self.shared.current().suffer(damage, now);
     }
 
     /// The state as it is now, with everything gone that is due.
@@ -175,7 +169,7 @@ impl Shared {
         keyspace
     }
 
-    /// Waits for the end of `lease`, so that watchers hear of it though nobody calls.
+    /// Waits for the end of `lease`, so that watchers hear of it though no one calls.
     fn expire_in_time(self: &Arc<Self>, lease: Lease) {
         let weak = Arc::downgrade(self);
         let mut deadline = self.now() + lease.ttl;
@@ -299,12 +293,7 @@ impl Revisions for MemoryStore {
     }
 
     async fn metadata(&self, key: &[u8]) -> Result<Option<KeyMetadata>> {
-        Ok(self.keyspace()?.get(key)?.map(|record| KeyMetadata {
-            create_revision: record.create_revision,
-            mod_revision: record.mod_revision,
-            version: record.version,
-            lease: record.lease,
-        }))
+        Ok(self.keyspace()?.get(key)?.map(Record::metadata))
     }
 
     async fn read_at(&self, key: &[u8], revision: i64) -> Result<Option<Vec<u8>>> {

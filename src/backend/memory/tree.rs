@@ -11,7 +11,7 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    /// Refuses a write of `path` as a key, where it is a directory or lies below a key.
+    /// Refuses a write of `path` as a key, if it is a directory or lies below a key.
     pub fn allow_key(&self, path: &[u8], is_key: impl Fn(&[u8]) -> bool) -> Result<()> {
         if self.is_directory(path) {
             return Err(ErrorKind::NotAFile.into());

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::history::Record;
-use super::keyspace::{Keyspace, named};
-use crate::store::{Compare, ErrorKind, Op, OpAnswer, Operand, Result, Txn, TxnAnswer, WatchEvent};
+use super::keyspace::{Keyspace, MAX_REQUEST, named};
+use crate::store::{ErrorKind, Op, OpAnswer, Operand, Result, Txn, TxnAnswer, WatchEvent};
 
 /// How many operations a branch may have; etcd's default.
 const MAX_OPS: usize = 128;
@@ -12,9 +11,20 @@ const MAX_OPS: usize = 128;
 impl Keyspace {
     /// Runs a transaction; where it fails, nothing was changed.
     pub fn txn(&mut self, txn: &Txn) -> Result<TxnAnswer> {
-        check(&txn.then)?;
-        check(&txn.otherwise)?;
-        let succeeded = txn.compare.iter().all(|compare| holds(compare, self.record(&compare.key)));
+        // In etcd's order, which shows where a transaction is wrong in several ways.
+        let branches = [&txn.then, &txn.otherwise];
+        if branches.iter().any(|ops| ops.len() > MAX_OPS) || txn.compare.len() > MAX_OPS {
+            return Err(ErrorKind::TooManyOps.into());
+        }
+        branches.into_iter().try_for_each(|ops| all_named(ops))?;
+        branches.into_iter().try_for_each(|ops| no_duplicates(ops))?;
+        if size(txn) > MAX_REQUEST {
+            return Err(ErrorKind::TooLarge.into());
+        }
+        let succeeded = txn.compare.iter().all(|compare| {
+            let record = self.record(&compare.key);
+            compare.holds(record.map(|record| (record.metadata(), &*record.value)))
+        });
         let ops = if succeeded { &txn.then } else { &txn.otherwise };
         for op in ops {
             if let Op::Put { key, value, lease } = op {
@@ -56,22 +66,22 @@ impl Keyspace {
     }
 }
 
-/// Refuses a branch that is too long, names nothing, or writes a key twice.
-fn check(ops: &[Op]) -> Result<()> {
-    if ops.len() > MAX_OPS {
-        return Err(ErrorKind::TooManyOps.into());
-    }
+/// Refuses a branch with an operation that names no key.
+fn all_named(ops: &[Op]) -> Result<()> {
+    ops.iter().try_for_each(|op| match op {
+        Op::Put { key, .. } | Op::Delete { key } | Op::Read { key } => named(key),
+        Op::DeletePrefix { .. } | Op::List { .. } => Ok(()),
+    })
+}
+
+/// Refuses a branch that writes a key twice, or writes and deletes it.
+fn no_duplicates(ops: &[Op]) -> Result<()> {
     let mut put = BTreeSet::new();
     for op in ops {
-        match op {
-            Op::Put { key, .. } => {
-                named(key)?;
-                if !put.insert(key) {
-                    return Err(ErrorKind::DuplicateKey.into());
-                }
-            }
-            Op::Delete { key } | Op::Read { key } => named(key)?,
-            Op::DeletePrefix { .. } | Op::List { .. } => {}
+        if let Op::Put { key, .. } = op
+            && !put.insert(key)
+        {
+            return Err(ErrorKind::DuplicateKey.into());
         }
     }
     let covered = |op: &Op| match op {
@@ -82,24 +92,19 @@ fn check(ops: &[Op]) -> Result<()> {
     if ops.iter().any(covered) { Err(ErrorKind::DuplicateKey.into()) } else { Ok(()) }
 }
 
-fn holds(compare: &Compare, record: Option<&Record>) -> bool {
-    let number = |of: fn(&Record) -> i64| record.map_or(0, of);
-    match &compare.operand {
-        // A key that is missing has no value, not even one that differs.
-        Operand::Value(value) => {
-            record.is_some_and(|record| compare.comparison.holds(&record.value, value))
-        }
-        Operand::Version(version) => {
-            compare.comparison.holds(&number(|record| record.version), version)
-        }
-        Operand::CreateRevision(revision) => {
-            compare.comparison.holds(&number(|record| record.create_revision), revision)
-        }
-        Operand::ModRevision(revision) => {
-            compare.comparison.holds(&number(|record| record.mod_revision), revision)
-        }
-        Operand::Lease(lease) => {
-            compare.comparison.holds(&number(|record| record.lease.unwrap_or(0)), lease)
-        }
-    }
+/// How large the request is: its keys and values, those of the branch that is not taken included.
+fn size(txn: &Txn) -> usize {
+    let ops = txn.then.iter().chain(&txn.otherwise).map(|op| match op {
+        Op::Put { key, value, .. } => key.len() + value.len(),
+        Op::Delete { key } | Op::Read { key } => key.len(),
+        Op::DeletePrefix { prefix } | Op::List { prefix } => prefix.len(),
+    });
+    let compares = txn.compare.iter().map(|compare| match &compare.operand {
+        Operand::Value(value) => compare.key.len() + value.len(),
+        Operand::Version(_)
+        | Operand::CreateRevision(_)
+        | Operand::ModRevision(_)
+        | Operand::Lease(_) => compare.key.len(),
+    });
+    ops.chain(compares).sum()
 }

@@ -29,11 +29,11 @@ impl Address {
         }
         Client::open(url).map(|client| Self { client }).map_err(|error| {
             let why = error.detail().unwrap_or("it cannot be read");
-            misuse(&format!("this is no URL of a Redis, redis://host:port/database: {why}"))
+            misuse(&format!("invalid Redis URL: expected redis://host:port/database: {why}"))
         })
     }
 
-    /// Tells whether the URL held a password.
+    /// Reports whether the URL held a password.
     pub fn has_password(&self) -> bool {
         self.client.get_connection_info().redis_settings().password().is_some()
     }

@@ -4,7 +4,7 @@ use redis::RedisError;
 
 use crate::store::{ErrorKind, StoreError};
 
-/// What stands in an error of code `ERR`, which Redis gives to many, and what it means. The first that is found counts.
+/// What is in an error of code `ERR`, which Redis gives to many, and what it means. The first that is found counts.
 const WORDS: &[(&str, ErrorKind)] = &[
     ("unknown command", ErrorKind::Unsupported),
     ("unknown subcommand", ErrorKind::Unsupported),

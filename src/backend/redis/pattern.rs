@@ -1,4 +1,4 @@
-//! Prefixes as Redis's glob patterns, in which some bytes do not stand for themselves.
+//! Prefixes as Redis's glob patterns, in which some bytes are not literal.
 
 /// The pattern that matches whatever begins with `prefix`, byte by byte.
 pub(super) fn of_prefix(prefix: &[u8]) -> Vec<u8> {

@@ -12,13 +12,14 @@ use tokio::sync::watch;
 use super::address::Address;
 use super::watch::Watching;
 use super::{error, pattern};
+use crate::backend::watching::deliver;
 use crate::store::{ErrorKind, Result, Store, StoreError, WatchStream};
 
-/// How many keys the server looks at for one answer to a list; it serves nobody else meanwhile.
+/// How many keys the server looks at for one answer to a list; it serves no one else meanwhile.
 const SCANNED: usize = 1000;
 
-/// The shortest time to live that is granted. Redis counts in milliseconds, but a key that is gone before its writer has
-/// heard that it was written is of use to nobody.
+/// The shortest TTL that is granted. Redis counts in milliseconds, but a key that is gone before its writer has
+/// heard that it was written is of use to no one.
 const FLOOR: Duration = Duration::from_secs(1);
 
 /// One client of a Redis, with a connection that its calls share and one more for each watch.
@@ -28,7 +29,7 @@ const FLOOR: Duration = Duration::from_secs(1);
 pub struct RedisStore {
     address: Address,
     base_prefix: Vec<u8>,
-    /// What calls go through; `None` once the client is closed, of which calls and watches under way are told.
+    /// What calls go through; `None` once the client is closed, which ends calls and watches under way.
     connection: watch::Sender<Option<MultiplexedConnection>>,
 }
 
@@ -61,7 +62,7 @@ impl RedisStore {
         }
     }
 
-    /// Refuses to watch where the server is set not to tell; where its settings are not shown, the watch is tried.
+    /// Refuses to watch where the server is set not to report; where its settings are not shown, the watch is tried.
     async fn check_notifications(&self) -> Result<()> {
         let asked = self.ask(cmd("CONFIG").arg("GET").arg(super::watch::SETTING)).await;
         let told: Vec<String> = match asked {
@@ -79,12 +80,12 @@ async fn closed(mut connection: watch::Receiver<Option<MultiplexedConnection>>) 
     let _ = connection.wait_for(Option::is_none).await;
 }
 
-/// Refuses the empty key, which is a key like any other to Redis and none to the stores that it stands in for.
+/// Refuses the empty key, which is a key like any other to Redis and none to the stores that it replaces.
 fn named(key: &[u8]) -> Result<&[u8]> {
     if key.is_empty() { Err(ErrorKind::EmptyKey.into()) } else { Ok(key) }
 }
 
-/// A time to live in the milliseconds that Redis counts in: never less, and never 0, which Redis refuses.
+/// A TTL in the milliseconds that Redis counts in: never less, and never 0, which Redis refuses.
 fn milliseconds(ttl: Duration) -> Result<u64> {
     let whole = ttl.max(FLOOR).as_nanos().div_ceil(1_000_000);
     u64::try_from(whole).ok().filter(|whole| i64::try_from(*whole).is_ok()).ok_or_else(|| {
@@ -135,9 +136,9 @@ impl Store for RedisStore {
 
     async fn watch(&self, prefix: &[u8]) -> Result<WatchStream> {
         self.check_notifications().await?;
-        let opening = Watching::open(&self.address, prefix);
+        let opening = Watching::open(&self.address, self.connected()?, prefix);
         let watching = self.unless_closed(opening).await?;
-        Ok(watching.deliver(self.connected()?, closed(self.connection.subscribe())))
+        Ok(deliver(watching, closed(self.connection.subscribe())))
     }
 
     async fn close(&self) -> Result<()> {

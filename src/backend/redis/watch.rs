@@ -1,26 +1,19 @@
 //! Watches of a Redis: its keyspace notifications, and the value that is found when one comes.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
-
-use futures_util::{Stream, StreamExt};
+use futures_util::StreamExt;
 use redis::aio::{MultiplexedConnection, PubSubStream};
 use redis::{Msg, cmd};
-use tokio::sync::mpsc;
 
 use super::address::Address;
 use super::{error, pattern};
-use crate::store::{ErrorKind, Result, StoreError, WatchEvent, WatchStream};
+use crate::backend::watching::Source;
+use crate::store::{ErrorKind, Result, StoreError, WatchBatch, WatchEvent};
 
 /// The server's setting that says what it notifies of.
 pub(super) const SETTING: &str = "notify-keyspace-events";
 
-/// What a watch yields: one event, as Redis knows no batches, or why there will be no more.
-type Batch = Result<Vec<WatchEvent>>;
-
 /// Checks the value of [`SETTING`]: notifications by key (`K`) of what any command (`g`), one of strings (`$`) or time
-/// (`x`) does to it; `A` stands for all classes.
+/// (`x`) does to it; `A` means all classes.
 pub(super) fn check_setting(flags: &str) -> Result<()> {
     let has = |flag| flags.contains(flag);
     if has('K') && (has('A') || "g$x".chars().all(has)) {
@@ -29,8 +22,8 @@ pub(super) fn check_setting(flags: &str) -> Result<()> {
     Err(StoreError::new(
         ErrorKind::Unsupported,
         format!(
-            "the server does not tell what happens to its keys: its {SETTING} is '{flags}' and must be Kg$xe or more; \
-             have it set by CONFIG SET {SETTING} 'Kg$xe'"
+            "keyspace notifications are off: its {SETTING} is '{flags}' and must be Kg$xe or more; \
+             run CONFIG SET {SETTING} 'Kg$xe'"
         ),
     ))
 }
@@ -42,8 +35,8 @@ enum Change {
     Deleted,
 }
 
-/// Reads the name of an event; `None` for what changes no value, such as `expire`, which comes beside every `set` that
-/// has a time to live.
+/// Reads the name of an event; `None` for what changes no value, such as `expire`, which comes next to every `set` that
+/// has a TTL.
 fn change(event: &[u8]) -> Option<Change> {
     match event {
         b"set" | b"setrange" | b"append" | b"incrby" | b"incrbyfloat" | b"rename_to"
@@ -56,6 +49,8 @@ fn change(event: &[u8]) -> Option<Change> {
 /// One subscription on a connection of its own, before anybody reads it.
 pub(super) struct Watching {
     messages: PubSubStream,
+    /// By which values are read.
+    connection: MultiplexedConnection,
     address: String,
     /// What stands before the key in the name of a channel.
     channel: Vec<u8>,
@@ -63,70 +58,24 @@ pub(super) struct Watching {
 
 impl Watching {
     /// Subscribes to every key below `prefix`, and returns once the server has confirmed it.
-    pub(super) async fn open(address: &Address, prefix: &[u8]) -> Result<Self> {
+    pub(super) async fn open(
+        address: &Address,
+        connection: MultiplexedConnection,
+        prefix: &[u8],
+    ) -> Result<Self> {
         let channel = format!("__keyspace@{}__:", address.database()).into_bytes();
         let address_shown = address.to_string();
         let mut subscriber = address.subscriber().await?;
         let pattern = pattern::of_prefix(&[&channel, prefix].concat());
         let subscribed = subscriber.psubscribe(pattern).await;
         subscribed.map_err(|error| error::from_client(&error, &address_shown))?;
-        Ok(Self { messages: subscriber.into_on_message(), address: address_shown, channel })
-    }
-
-    /// Delivers events until the stream is dropped or the watch is lost, `closed` included.
-    ///
-    /// A task takes them in as they come, read or not: the server drops a subscriber that does not keep up. Values are
-    /// read through `connection`.
-    pub(super) fn deliver(
-        self,
-        connection: MultiplexedConnection,
-        closed: impl Future<Output = ()> + Send + 'static,
-    ) -> WatchStream {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(self.pump(connection, sender, closed));
-        Box::pin(Events { receiver, is_lost: false })
-    }
-
-    /// Moves events into the queue. Returning drops the connection, which ends the watch on the server too.
-    async fn pump(
-        mut self,
-        connection: MultiplexedConnection,
-        queue: mpsc::UnboundedSender<Batch>,
-        closed: impl Future<Output = ()>,
-    ) {
-        let lost = tokio::select! {
-            () = queue.closed() => return,
-            () = closed => ErrorKind::Closed.into(),
-            lost = self.forward(connection, &queue) => lost,
-        };
-        let _ = queue.send(Err(lost));
-    }
-
-    /// Forwards every event until the watch is lost, and tells how.
-    async fn forward(
-        &mut self,
-        mut connection: MultiplexedConnection,
-        queue: &mpsc::UnboundedSender<Batch>,
-    ) -> StoreError {
-        while let Some(message) = self.messages.next().await {
-            match self.event(&message, &mut connection).await {
-                Ok(Some(event)) => drop(queue.send(Ok(vec![event]))),
-                Ok(None) => {}
-                Err(lost) => return lost,
-            }
-        }
-        StoreError::new(
-            ErrorKind::Unavailable,
-            format!(
-                "the connection of the watch broke, and with it what happens since is lost (server: {})",
-                self.address
-            ),
-        )
+        let messages = subscriber.into_on_message();
+        Ok(Self { messages, connection, address: address_shown, channel })
     }
 
     /// Makes an event of a notification, by reading what the key holds by now.
     ///
-    /// A key that was written and is gone again by then gives none: what it held is known to nobody.
+    /// A key that was written and is gone again by then gives none: what it held is known to no one.
     async fn event(
         &self,
         message: &Msg,
@@ -152,22 +101,18 @@ impl Watching {
     }
 }
 
-/// The reading end of a watch's queue.
-struct Events {
-    receiver: mpsc::UnboundedReceiver<Batch>,
-    is_lost: bool,
-}
-
-impl Stream for Events {
-    type Item = Batch;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Batch>> {
-        if self.is_lost {
-            return Poll::Ready(None);
-        }
-        let batch = ready!(self.receiver.poll_recv(context));
-        self.is_lost = !matches!(batch, Some(Ok(_)));
-        Poll::Ready(batch)
+impl Source for Watching {
+    async fn next(&mut self) -> Result<Option<WatchBatch>> {
+        let Some(message) = self.messages.next().await else {
+            let message = format!(
+                "the connection of the watch broke, and with it what happens since is lost (server: {})",
+                self.address
+            );
+            return Err(StoreError::new(ErrorKind::Unavailable, message));
+        };
+        let mut connection = self.connection.clone();
+        let event = self.event(&message, &mut connection).await?;
+        Ok(event.map(WatchBatch::from))
     }
 }
 

@@ -1,4 +1,4 @@
-//! A script beside what was observed, line by line.
+//! A script next to what was observed, line by line.
 
 use similar::{DiffOp, TextDiff};
 
@@ -13,7 +13,7 @@ pub(super) struct Row<'a> {
     pub is_same: bool,
 }
 
-/// Puts two texts beside each other, so that lines that are the same are in the same row.
+/// Puts two texts side by side, so that lines that are the same are in the same row.
 pub(super) fn beside<'a>(expected: &'a str, observed: &'a str) -> Vec<Row<'a>> {
     let (left, right): (Vec<_>, Vec<_>) = (expected.lines().collect(), observed.lines().collect());
     let diff = TextDiff::from_slices(&left, &right);

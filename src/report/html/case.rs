@@ -1,4 +1,4 @@
-//! One case on the page: its law and clauses, its timeline, and its script beside what was observed.
+//! One case on the page: its title and clauses, its timeline, and its script next to what was observed.
 
 use std::io::{self, Write};
 
@@ -9,12 +9,12 @@ use super::svg;
 use super::text::{Lines, Text};
 use crate::contract::{clause, groups};
 use crate::event::Outcome;
-use crate::report::log;
+use crate::report::{failure, log};
 use crate::scenario::Scenario;
-use crate::scenario::words::seconds;
 use crate::timeline::Timeline;
 use crate::transcript::Transcript;
 use crate::verdict::{Mismatch, Verdict, observed_text};
+use crate::words::seconds;
 
 /// How a verdict is called on the page; the further down, the less it wants to be looked at.
 pub(super) const WORDS: [&str; 7] =
@@ -38,7 +38,7 @@ impl Part {
     /// The part of an outcome; `backend` is the place of its backend on the page, `rerun` the command that runs just it.
     pub fn of(outcome: &Outcome, backend: usize, rerun: &str) -> Self {
         let scenario = &outcome.case.scenario;
-        let groups = Vec::from_iter(groups(scenario)).join(" ");
+        let groups = Vec::from_iter(&groups(scenario) | &outcome.groups()).join(" ");
         let rank = WORDS.iter().position(|one| *one == word(outcome)).unwrap_or_default();
         // What a string has room for beyond its end would add up.
         let body = body(outcome, rerun).into_string().into();
@@ -74,7 +74,7 @@ fn word(outcome: &Outcome) -> &'static str {
         Verdict::Skipped(_) => "skipped",
         Verdict::Known(..) => "known",
         Verdict::Failed(_) | Verdict::Stale(_) => "failed",
-        Verdict::Inconclusive(_) => "unclear",
+        Verdict::Unclear(_) => "unclear",
         Verdict::Errored(_) => "errored",
     }
 }
@@ -91,7 +91,7 @@ fn body(outcome: &Outcome, rerun: &str) -> Markup {
         }
         div.body {
             (why(&outcome.verdict))
-            (clauses(scenario))
+            (clauses(&outcome.verdict, scenario))
             @match &outcome.transcript {
                 Some(transcript) => (seen(outcome, transcript)),
                 None => pre { (Lines(scenario.text.lines())) },
@@ -99,7 +99,7 @@ fn body(outcome: &Outcome, rerun: &str) -> Markup {
             p.m {
                 (Text(&scenario.path.to_string_lossy())) @if let Some(line) = line(&outcome.verdict) { ":" (line) }
                 @if !scenario.source.is_empty() { " · " (Text(&scenario.source)) }
-                " · " code { (Text(rerun)) }
+                " · " code { (Text(rerun)) } " " button.copy type="button" hidden { "copy" }
             }
         }
     }
@@ -123,30 +123,30 @@ fn why(verdict: &Verdict) -> Markup {
         Verdict::Skipped(reason) => Some(("skipped", reason)),
         Verdict::Known(reason, _) => Some(("known to fail", reason)),
         Verdict::Stale(reason) => Some(("it passed", reason)),
-        Verdict::Inconclusive(reason) => Some(("nothing can be said", reason)),
+        Verdict::Unclear(reason) => Some(("unclear", reason)),
         Verdict::Errored(reason) => Some(("kvspec could not judge", reason)),
     };
     html! {
         @if let Some((what, reason)) = reason { p.why { (what) ": " (Text(reason)) } }
         @if let Some(mismatch) = mismatch(verdict) {
             p.why { "wrong in line " (mismatch.line) ": " code { (Text(&mismatch.command)) } }
-            @for note in &mismatch.notes { p.why { "the store said: " (Text(note)) } }
+            @for note in &mismatch.notes { p.why { (Text(note)) } }
         }
     }
 }
 
-fn clauses(scenario: &Scenario) -> Markup {
+fn clauses(verdict: &Verdict, scenario: &Scenario) -> Markup {
     html! {
         ul.cl {
-            @for id in &scenario.clauses {
-                li { b { (Text(id)) } " " @if let Some(clause) = clause(id) { (marked(&clause.sentence)) } }
+            @for id in failure::clauses(verdict, scenario) {
+                li { a href={ "#clause-" (Text(id)) } { b { (Text(id)) } } " " @if let Some(clause) = clause(id) { (marked(&clause.sentence)) } }
             }
         }
     }
 }
 
 /// A sentence in which what stands between backticks is code.
-fn marked(sentence: &str) -> Markup {
+pub(super) fn marked(sentence: &str) -> Markup {
     html! {
         @for (index, part) in sentence.split('`').enumerate() {
             @if index % 2 == 1 { code { (Text(part)) } } @else { (Text(part)) }
@@ -165,11 +165,11 @@ fn seen(outcome: &Outcome, transcript: &Transcript) -> Markup {
             Some(observed) => {
                 (differences(&scenario.text, &observed))
                 h4 { "Observed, with times" }
-                (observations(transcript))
+                (observations(scenario, transcript))
             }
             None => div.two {
                 div { h4 { "Script" } pre { (Lines(scenario.text.lines())) } }
-                div { h4 { "Observed" @if is_as_expected { ", as the script expects" } } (observations(transcript)) }
+                div { h4 { "Observed" @if is_as_expected { ", as the script expects" } } (observations(scenario, transcript)) }
             },
         }
     }
@@ -191,20 +191,20 @@ fn differences(script: &str, observed: &str) -> Markup {
     }
 }
 
-fn observations(transcript: &Transcript) -> Markup {
+fn observations(scenario: &Scenario, transcript: &Transcript) -> Markup {
     html! {
-        ol.o { (Observations(transcript)) }
+        ol.o { (Observations(scenario, transcript)) }
         @if let Some(end) = log::end(&transcript.end) { p.why { (Text(&end)) } }
     }
 }
 
 /// An item a command, which may have several lines.
-struct Observations<'a>(&'a Transcript);
+struct Observations<'a>(&'a Scenario, &'a Transcript);
 
 impl Render for Observations<'_> {
     fn render_to(&self, page: &mut String) {
         let mut last = None;
-        log::each_command(self.0, &mut |index, line| {
+        log::each_command(self.0, self.1, &mut |index, line| {
             page.push_str(if last.replace(index) == Some(index) { "\n" } else { "<li>" });
             Text(line).render_to(page);
         });

@@ -1,4 +1,4 @@
-//! The page while the run goes on: served on loopback, and told of every case that is over.
+//! The page while the run goes on: served on loopback, with every case that is over.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,13 +21,14 @@ use tokio::sync::watch;
 
 use super::page::Page;
 use crate::event::RunEvent;
+use crate::plan::Rerun;
 use crate::report::Reporter;
 
-/// How long after what it was told last a browser is told more: often enough for an eye, seldom enough for a fast run.
+/// How long after one update a browser gets the next: often enough for an eye, seldom enough for a fast run.
 const PACE: Duration = Duration::from_millis(100);
 /// How long a browser may take, once the run is over, to hear how it went.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How many cases are told at once.
+/// How many cases are sent at once.
 const BATCH: usize = 100;
 
 /// Serves the page of a run until the run is over.
@@ -59,7 +60,7 @@ impl Shared {
 
 impl Live {
     /// Serves at `address`, which must be one of loopback; port 0 is one that is free.
-    pub fn serve(address: SocketAddr, rerun: impl Into<String>) -> io::Result<Self> {
+    pub fn serve(address: SocketAddr, rerun: impl Into<Rerun>) -> io::Result<Self> {
         if !address.ip().is_loopback() {
             let reason = "a report is served on loopback only, such as 127.0.0.1:0";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
@@ -166,7 +167,7 @@ async fn events(
     Sse::new(batches.flat_map(|events| stream::iter(events.into_iter().map(Ok))))
 }
 
-/// Tells one browser of what it has not heard.
+/// Sends one browser what it has not received.
 struct Teller {
     shared: Arc<Shared>,
     stage: watch::Receiver<Stage>,

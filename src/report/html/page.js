@@ -12,12 +12,15 @@
   const narrow = () => {
     const wanted = at("q").value.toLowerCase().split(/\s+/).filter(Boolean);
     const [backend, group] = [at("fb").value, at("fg").value];
-    const ranks = new Set(Array.from(form.querySelectorAll("[name=r]:checked"), (box) => box.value));
+    const buttons = Array.from(form.querySelectorAll("[name=r]"));
+    const ranks = new Set(buttons.filter((one) => one.ariaPressed === "true").map((one) => one.value));
+    const counts = new Map();
     let shown = 0, all = 0;
     for (const section of document.querySelectorAll("main > section")) {
       let here = 0;
-      for (const part of section.querySelectorAll(":scope > .c")) {
+      for (const part of section.querySelectorAll(".c")) {
         const { b, g, r } = part.dataset;
+        counts.set(r, (counts.get(r) || 0) + 1);
         const fits = (!backend || b === backend) && (!group || g.split(" ").includes(group)) && ranks.has(r)
           && wanted.every((word) => wordsOf(part).includes(word));
         part.hidden = !fits;
@@ -27,18 +30,48 @@
       section.hidden = here === 0;
       shown += here;
     }
+    for (const button of buttons) {
+      const count = counts.get(button.value) || 0;
+      button.lastElementChild.textContent = count;
+      button.hidden = count === 0;
+    }
+    if (shown < all) document.querySelectorAll(".all").forEach((one) => { one.open = true; });
     at("count").textContent = shown === all ? `${all} cases` : `${shown} of ${all} cases`;
   };
 
   const open = () => {
     const part = location.hash && at(decodeURIComponent(location.hash.slice(1)));
-    if (part && part.matches("details")) part.open = true;
+    if (!part) return;
+    for (let one = part; one; one = one.parentElement) if (one.matches("details")) one.open = true;
+    part.scrollIntoView();
   };
 
   form.hidden = false;
   form.addEventListener("input", narrow);
   form.addEventListener("submit", (event) => event.preventDefault());
-  form.addEventListener("reset", () => setTimeout(narrow));
+  form.addEventListener("click", (event) => {
+    const button = event.target.closest("[name=r]");
+    if (!button) return;
+    button.ariaPressed = String(button.ariaPressed !== "true");
+    narrow();
+  });
+  form.addEventListener("reset", () => {
+    form.querySelectorAll("[name=r]").forEach((button) => { button.ariaPressed = "true"; });
+    setTimeout(narrow);
+  });
+  const withCopy = (within) => within.querySelectorAll(".copy").forEach((button) => { button.hidden = false; });
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest(".copy");
+    if (!button) return;
+    const code = button.previousElementSibling;
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = "copied";
+    } catch {
+      getSelection().selectAllChildren(code);
+    }
+  });
+  withCopy(document);
   at("grid").addEventListener("click", (event) => {
     const cell = event.target.closest("a[data-b]");
     if (!cell) return;
@@ -58,6 +91,7 @@
     const after = (other) => Number(other.dataset.r) > Number(part.dataset.r)
       || (other.dataset.r === part.dataset.r && other.id > part.id);
     const next = Array.from(section.querySelectorAll(":scope > .c")).find(after);
+    withCopy(part);
     section.insertBefore(part, next || null);
   };
   const made = (html) => {

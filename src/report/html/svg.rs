@@ -5,14 +5,16 @@ use std::time::Duration;
 use maud::{Markup, Render, html};
 
 use super::text::Text;
-use crate::scenario::words::seconds;
 use crate::timeline::{Ending, Lane, LaneKind, Life, MarkKind, Place, Step, Term, Timeline, place};
 use crate::transcript::Moment;
+use crate::words::seconds;
 
 /// The heights of the parts, in pixels.
 const HEAD: usize = 20;
 const LANE: usize = 34;
 const FOOT: usize = 18;
+/// The height of the line below the times.
+const NOTE: usize = 14;
 /// The least width of a command, in pixels.
 const STEP: usize = 15;
 /// The least part of the width that a command has for words.
@@ -90,7 +92,7 @@ pub(super) fn draw(timeline: &Timeline, wrong: Option<usize>) -> Markup {
     let foot = HEAD + LANE * lanes.len();
     html! {
         div.tl {
-            svg width="100%" height=(foot + FOOT) style={ "min-width:" (STEP * steps.len()) "px" } role="img" aria-label="timeline" {
+            svg width="100%" height=(foot + FOOT + NOTE) style={ "min-width:" (STEP * steps.len()) "px" } role="img" aria-label="timeline" {
                 (commands(steps, &scale, foot, wrong))
                 (draw_lanes(lanes, &scale, steps.len() as Place))
                 (ticks(steps, *tail, &scale, foot))
@@ -100,7 +102,7 @@ pub(super) fn draw(timeline: &Timeline, wrong: Option<usize>) -> Markup {
     }
 }
 
-/// The commands by number, and in words where there is room; words that may be too long are cut off where they end.
+/// The commands by number, and in words if there is room; words that may be too long are cut off where they end.
 fn commands(steps: &[Step], scale: &Scale, foot: usize, wrong: Option<usize>) -> Markup {
     let placed = steps.iter().enumerate().map(|(index, step)| {
         let from = index as Place;
@@ -147,7 +149,7 @@ fn draw_lanes(lanes: &[Lane], scale: &Scale, end: Place) -> Markup {
     }
 }
 
-/// The time to live that was granted, and the lag that the store has beyond it.
+/// The TTL that was granted, and the lag that the store has beyond it.
 fn bracket(term: &Term, bar: usize, scale: &Scale, end: Place) -> Markup {
     let until = term.until.unwrap_or(end);
     let (from, to) = (scale.x(term.from), scale.x(until));
@@ -167,7 +169,7 @@ fn bracket(term: &Term, bar: usize, scale: &Scale, end: Place) -> Markup {
     }
 }
 
-/// What is said of a lane beside its name.
+/// What is said of a lane next to its name.
 struct Told<'a>(&'a Lane);
 
 impl Render for Told<'_> {
@@ -259,8 +261,8 @@ pub(super) fn legend() -> Markup {
         (MarkKind::Written, "written, granted or renewed"),
         (MarkKind::Seen, "looked at, and there"),
         (MarkKind::Missed, "looked at, and not there"),
-        (MarkKind::Put, "a watch told of a put"),
-        (MarkKind::Delete, "a watch told of a delete"),
+        (MarkKind::Put, "a watch delivered a put"),
+        (MarkKind::Delete, "a watch delivered a delete"),
         (MarkKind::Refused, "answered by an error"),
     ];
     html! {
@@ -268,7 +270,7 @@ pub(super) fn legend() -> Markup {
             @for (kind, words) in marks {
                 li { svg width="14" height="14" { use href=(symbol(kind)) x="7" y="7" {} } (words) }
             }
-            li { svg width="34" height="14" { (bracket_shape()) } "the time to live that was granted, and the lag allowed after it" }
+            li { svg width="34" height="14" { (bracket_shape()) } "the granted TTL, and the lag allowed after it" }
         }
     }
 }
@@ -285,7 +287,7 @@ fn bracket_shape() -> Markup {
     }
 }
 
-/// The times below, as far apart as the width allows; every second one only where it is wide.
+/// The times below, as far apart as the width allows; every second one only if it is wide.
 fn ticks(steps: &[Step], tail: Duration, scale: &Scale, foot: usize) -> Markup {
     let end = steps.last().map_or(Duration::ZERO, |step| step.at + step.took);
     let place = |time: Duration| {
@@ -311,6 +313,7 @@ fn ticks(steps: &[Step], tail: Duration, scale: &Scale, foot: usize) -> Markup {
                 line.a x1=(x) x2=(x) y1=(foot) y2=(foot + 4) {}
                 text.a.w[index % 2 == 1] x=(x) y=(foot + 14) dx="2" { (seconds(time)) }
             }
+            text.a x="0" y=(foot + FOOT + 10) { "time, not to scale" }
         }
     }
 }

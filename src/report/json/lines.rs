@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::capability::Capabilities;
 use crate::event::Tally;
 use crate::known::Known;
+use crate::plan::Shard;
 use crate::scenario::Scenario;
-use crate::target::Capabilities;
 use crate::transcript::Transcript;
 use crate::verdict::{Mismatch, Verdict};
 
-/// A whole line: what every line says, and the fields of its event beside it.
+/// A whole line: what every line says, and the fields of its event next to it.
 #[derive(Serialize)]
 pub(super) struct Head<'a, T> {
     pub schema: u32,
@@ -34,6 +35,9 @@ pub(super) struct Started<'a> {
     pub suite: Cow<'a, str>,
     pub unix_ms: u64,
     pub cases: usize,
+    /// Not there in the runs that a kvspec without shards recorded.
+    #[serde(default)]
+    pub shard: Option<Shard>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,7 +80,7 @@ pub(super) struct Finished<'a> {
     pub took: Duration,
 }
 
-/// A scenario, whole: a recorded run needs no suite beside it to be read.
+/// A scenario, whole: a recorded run needs no suite next to it to be read.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Script<'a> {
     pub name: Cow<'a, str>,
@@ -114,7 +118,7 @@ pub(super) enum Word {
     Known,
     Failed,
     Stale,
-    Inconclusive,
+    Unclear,
     Errored,
 }
 
@@ -126,7 +130,7 @@ impl<'a> Told<'a> {
             Verdict::Known(reason, mismatch) => (Word::Known, Some(reason), Some(mismatch)),
             Verdict::Failed(mismatch) => (Word::Failed, None, Some(mismatch)),
             Verdict::Stale(reason) => (Word::Stale, Some(reason), None),
-            Verdict::Inconclusive(reason) => (Word::Inconclusive, Some(reason), None),
+            Verdict::Unclear(reason) => (Word::Unclear, Some(reason), None),
             Verdict::Errored(reason) => (Word::Errored, Some(reason), None),
         };
         let mismatch = mismatch.map(|mismatch| Cow::Borrowed(mismatch.as_ref()));
@@ -144,7 +148,7 @@ impl<'a> Told<'a> {
             Word::Known => Verdict::Known(reason?, mismatch?),
             Word::Failed => Verdict::Failed(mismatch?),
             Word::Stale => Verdict::Stale(reason?),
-            Word::Inconclusive => Verdict::Inconclusive(reason?),
+            Word::Unclear => Verdict::Unclear(reason?),
             Word::Errored => Verdict::Errored(reason?),
         })
     }

@@ -9,12 +9,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 
-use super::SCHEMA;
 use super::lines::{CaseFinished, Finished, Kind, Script, Started, TargetFinished, TargetStarted};
+use super::{SCHEMA, convert};
+use crate::capability::Capabilities;
 use crate::event::{Outcome, RunEvent, Summary, Tally};
-use crate::plan::Case;
+use crate::plan::{Case, Shard};
 use crate::scenario::Scenario;
-use crate::target::Capabilities;
 use crate::verdict::Verdict;
 
 /// One event of a recorded run.
@@ -30,6 +30,8 @@ pub enum Recorded {
         at: SystemTime,
         /// How many cases there were.
         cases: usize,
+        /// Which shard of the scenarios it ran, if it did not run them all.
+        shard: Option<Shard>,
     },
     /// The cases of a target began, or were all skipped.
     TargetStarted {
@@ -56,8 +58,8 @@ impl Recorded {
     /// The event, as reports take it.
     pub fn event(&self) -> RunEvent<'_> {
         match self {
-            Self::Started { kvspec, suite, at, cases } => {
-                RunEvent::Started { kvspec, suite, at: *at, cases: *cases }
+            Self::Started { kvspec, suite, at, cases, shard } => {
+                RunEvent::Started { kvspec, suite, at: *at, cases: *cases, shard: *shard }
             }
             Self::TargetStarted { name, about, version, capabilities, cases } => {
                 let about = about.as_deref().map_err(String::as_str);
@@ -118,9 +120,16 @@ struct Reader {
 impl Reader {
     fn take(&mut self, number: usize, line: &str) -> Result<Option<Recorded>, String> {
         let Kind { schema, event } = parse(line)?;
-        if schema != SCHEMA {
-            return Err(format!("its schema is {schema}, and this kvspec reads {SCHEMA}"));
-        }
+        let line = match schema {
+            SCHEMA => Cow::Borrowed(line),
+            1 => Cow::Owned(convert::from_1(parse(line)?)?),
+            _ => {
+                return Err(format!(
+                    "its schema is {schema}, and this kvspec reads {SCHEMA} and 1"
+                ));
+            }
+        };
+        let line = line.as_ref();
         if number == 1 && event != "started" {
             return Err(format!("a recorded run begins with 'started', not with '{event}'"));
         }
@@ -162,8 +171,7 @@ impl Reader {
         if let Some(scenario) = self.scenarios.get(&key) {
             return Ok(scenario.clone());
         }
-        let below = PathBuf::from(format!("{}.kv", key.0));
-        let scenario = Scenario::parse(&below, script.path.as_ref().into(), key.1.clone())
+        let scenario = Scenario::recall(&key.0, script.path.as_ref().into(), key.1.clone())
             .map_err(|error| format!("its script cannot be used: {error}"))?;
         Ok(self.scenarios.entry(key).or_insert(Arc::new(scenario)).clone())
     }
@@ -173,14 +181,14 @@ fn parse<T: DeserializeOwned>(line: &str) -> Result<T, String> {
     serde_json::from_str(line).map_err(|error| {
         let (text, column) = (error.to_string(), error.column());
         let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
-        format!("is no event of a recorded run: {text}, in column {column}")
+        format!("invalid event of a recorded run: {text}, in column {column}")
     })
 }
 
 fn started(line: Started<'_>) -> Recorded {
     let at = UNIX_EPOCH + Duration::from_millis(line.unix_ms);
     let (kvspec, suite) = (line.kvspec.into(), line.suite.into());
-    Recorded::Started { kvspec, suite, at, cases: line.cases }
+    Recorded::Started { kvspec, suite, at, cases: line.cases, shard: line.shard }
 }
 
 fn target_started(line: TargetStarted<'_>) -> Recorded {

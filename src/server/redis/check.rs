@@ -19,14 +19,16 @@ const KEY_TTL: Duration = Duration::from_secs(60);
 /// What a check found out about a server.
 #[derive(Debug, Clone)]
 pub(super) struct Checked {
+    /// `redis`, or the name of what came of it: `valkey`.
+    pub product: String,
     pub version: String,
-    /// The server's process id, by which it is told from another one on the same port.
+    /// The server's process id, which distinguishes it from another one on the same port.
     pub pid: Option<u32>,
 }
 
-/// Checks that the server answers, lets kvspec write, read and delete its own keys, and tells what happens to them.
+/// Checks that the server answers, lets kvspec write, read and delete its own keys, and reports what happens to them.
 ///
-/// Leaves nothing behind: the one key that it writes is deleted again, and has a time to live should the check be cut
+/// Leaves nothing behind: the one key that it writes is deleted again, and has a TTL should the check be cut
 /// off in between.
 pub(super) async fn check(address: &Address) -> std::result::Result<Checked, String> {
     let key = format!("/kvspec/check-{}", token());
@@ -54,9 +56,12 @@ async fn identity(address: &Address) -> Result<Checked> {
     };
     let info: String = call("the server's INFO", asked).await?;
     let field = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
-    let version = field("redis_version:").ok_or_else(|| odd("it does not say its version"))?;
+    // Valkey states the version of Redis that it is compatible with, and its own under its own name.
+    let product = field("server_name:").map_or("redis", str::trim);
+    let version =
+        field(&format!("{product}_version:")).ok_or_else(|| odd("it does not say its version"))?;
     let pid = field("process_id:").and_then(|pid| pid.parse().ok());
-    Ok(Checked { version: version.to_owned(), pid })
+    Ok(Checked { product: product.to_owned(), version: version.to_owned(), pid })
 }
 
 async fn exercise(store: &RedisStore, key: &[u8]) -> Result<()> {
@@ -68,9 +73,7 @@ async fn exercise(store: &RedisStore, key: &[u8]) -> Result<()> {
     // Where the server does not show its settings, this is how it is found out.
     match timeout(CALL, watch.next()).await {
         Ok(Some(told)) => told.map(drop),
-        _ => Err(odd(
-            "it does not tell what happens to its keys: set notify-keyspace-events to Kg$xe",
-        )),
+        _ => Err(odd("keyspace notifications are off: set notify-keyspace-events to Kg$xe")),
     }
 }
 
@@ -87,7 +90,7 @@ fn words(error: &StoreError, address: &Address) -> String {
     let message = &error.message;
     match error.kind {
         ErrorKind::Denied if !address.has_password() => {
-            format!("it asks who you are: put user and password into REDIS_URL ({message})")
+            format!("authentication required: set user and password in REDIS_URL ({message})")
         }
         ErrorKind::Denied => format!("the user of REDIS_URL was denied ({message})"),
         ErrorKind::Unavailable if message.contains("refused") => {

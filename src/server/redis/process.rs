@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::super::Origin;
 use super::super::child::{Child, Kind, free_ports};
-use super::super::keeper::{Facts, Kept, Stop};
+use super::super::guard::{Facts, Guarded, Stop};
 use super::super::ready::ready;
+use super::super::{Origin, StartError};
 use super::check::{Checked, check};
 use crate::backend::redis::Address;
 
@@ -24,15 +24,16 @@ pub(super) async fn start(
     program: PathBuf,
     startup: Duration,
     mut stop: Stop,
-) -> Result<(Facts<Address>, Box<dyn Kept>), String> {
+) -> Result<(Facts<Address>, Box<dyn Guarded>), StartError> {
     let start = async || {
         let (mut child, address) = spawn(&program)?;
         let checked = examine(&mut child, &address, startup, &mut stop).await;
-        Ok((child, checked.map(|checked| (address, checked.version))))
+        Ok((child, checked.map(|checked| (address, checked))))
     };
-    let (child, (access, version)) = REDIS.start(&program, start).await?;
+    let (child, (access, checked)) = REDIS.start(&program, start).await?;
+    let Checked { product, version, .. } = checked;
     let origin = Origin::Process { program, pid: child.pid };
-    Ok((Facts { access, version, origin }, Box::new(child)))
+    Ok((Facts { access, product, version, origin }, Box::new(child)))
 }
 
 fn spawn(program: &Path) -> Result<(Child, Address), String> {
@@ -47,19 +48,19 @@ async fn examine(
     address: &Address,
     startup: Duration,
     stop: &mut Stop,
-) -> Result<Checked, String> {
+) -> Result<Checked, StartError> {
     let pid = child.pid;
-    let died = async || child.obituary();
-    let checked = stop.unless(ready(startup, async || check(address).await, died)).await?;
+    let ended = async || child.exit_reason();
+    let checked = stop.unless(ready(startup, async || check(address).await, ended)).await?;
     match checked.pid {
-        Some(told) if told != pid => {
-            Err(format!("its port was taken by another redis: {} of its own", REDIS.port_taken))
+        Some(other) if other != pid => {
+            Err(StartError::PortTaken("its port was taken by another redis".into()))
         }
         _ => Ok(checked),
     }
 }
 
-/// The arguments of a server for this machine alone, that keeps nothing and tells what happens to its keys.
+/// The arguments of a server for this machine alone, that keeps nothing and reports what happens to its keys.
 fn arguments(port: u16, folder: &Path) -> Vec<String> {
     [
         ("port", port.to_string().as_str()),

@@ -1,0 +1,65 @@
+//! `compact`: has the store forget what was before a revision.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::names::{Name, Named};
+use super::shared::everything;
+use super::draw::Drawn;
+use super::{Command, Verb, command};
+use crate::capability::Need;
+use crate::effect::Effect;
+use crate::session::extensions::revisions;
+use crate::session::Session;
+use crate::store::{Function, Result, Store};
+use crate::transcript::Answer;
+use crate::words::Rev;
+
+command! {
+    /// Has the store forget what was before a revision.
+    Compact = "compact", "compact REV", "has the store forget what was before a revision" {
+        /// The revision.
+        revision: Rev = word("revision"),
+    }
+}
+
+impl Compact {
+    /// How it is drawn for a random program.
+    pub(super) const DRAWN: Drawn =
+        Drawn::Often(12, &[Need::Revisions, Need::Disposable], |choices| {
+            let revision = choices.rev(0).filter(|_| choices.scene().is_alone)?;
+            // What was before the program may be compacted already.
+            let mark = choices.scene().marks.iter().find(|mark| mark.name == revision.mark)?;
+            (mark.before + revision.offset > 0).then_some(Command::Compact(Self { revision }))
+        });
+}
+
+#[async_trait(?Send)]
+impl Verb for Compact {
+    fn label(&self) -> String {
+        "compact".into()
+    }
+
+    fn functions(&self) -> Vec<Function> {
+        vec![Function::Compact]
+    }
+
+    fn uses(&self) -> Vec<Name> {
+        vec![Named::Mark.called(&self.revision.mark)]
+    }
+
+    fn revisions(&self) -> Vec<Rev> {
+        vec![self.revision.clone()]
+    }
+
+    fn effects<'a>(&'a self, _: Option<&'a Answer>) -> Vec<Effect<'a>> {
+        vec![everything()]
+    }
+
+    async fn run(&self, session: &mut Session<'_>, client: Arc<dyn Store>) -> Result<Answer> {
+        let revision = session.marks.revision(&self.revision)?;
+        session.clients.call(revisions(client.as_ref())?.compact(revision)).await?;
+        Ok(Answer::Done)
+    }
+}

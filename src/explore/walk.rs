@@ -1,0 +1,366 @@
+//! Draws a program command by command on the memory store, whose answers decide what makes sense next.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use tokio::time::Instant;
+
+use super::course::{Course, MOST_WAIT};
+use super::genes::{Genes, Kind, Vocabulary};
+use super::program::{Program, Step};
+use crate::backend::memory::{MemoryBackend, MemoryStore};
+use crate::backend::{Clock, Instance};
+use crate::capability::{Capabilities, Need};
+use crate::command::draw::{Scene, SceneMark};
+use crate::command::{Command, Events, List, Read};
+use crate::effect::{Effect, Keys, Passing, StateChange, Subject, WatchChange};
+use crate::session::{Session, Settings};
+use crate::transcript::{Answer, End, Entry, Transcript};
+use crate::words::{Bytes, Rev};
+
+/// How many keys are read at the end of a program.
+const READ_AT_END: usize = 4;
+
+/// The memory store as a model of another store.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    /// What the other store has.
+    pub capabilities: Capabilities,
+    /// How much later than granted its keys may go.
+    pub lag: Duration,
+    /// Its clock.
+    pub clock: Clock,
+}
+
+/// A program, and what the model answers to it.
+#[derive(Debug, Clone)]
+pub(super) struct Walked {
+    pub program: Program,
+    pub answers: Transcript,
+}
+
+impl Model {
+    /// The program that is drawn from these genes.
+    pub fn draw(&self, genes: &Genes) -> Walked {
+        let kind = genes.kind(self.clock);
+        let left = match kind {
+            Kind::Beside | Kind::CountingAndWaiting => MOST_WAIT,
+            Kind::Counting => Duration::ZERO,
+        };
+        let vocabulary = Vocabulary::new(genes, &self.capabilities);
+        self.walk((kind != Kind::Beside, genes.are_unread), left, async |walk| {
+            for gene in &genes.commands {
+                if let Some(command) = vocabulary.draw(gene, &walk.scene) {
+                    walk.go_on(gene.client(), command).await;
+                }
+            }
+            walk.look_back().await;
+            true
+        })
+        .expect("a program that is drawn is taken as it is")
+    }
+
+    /// The program of these commands; `None` where one of them makes no sense after those before.
+    pub fn replay(&self, program: &Program, steps: &[Step]) -> Option<Walked> {
+        self.walk((program.is_alone, program.are_unread), MOST_WAIT, async |walk| {
+            for Step { client, command } in steps {
+                if !walk.refers(command) || !walk.go_on(client.as_deref(), command.clone()).await {
+                    return false;
+                }
+                if walk.steps.last().is_none_or(|last| last.command != *command) {
+                    return false;
+                }
+            }
+            true
+        })
+    }
+
+    fn walk(
+        &self,
+        (is_alone, are_unread): (bool, bool),
+        left: Duration,
+        steps: impl AsyncFnOnce(&mut Walk<'_>) -> bool,
+    ) -> Option<Walked> {
+        let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime without I/O needs nothing");
+        let walked = runtime.block_on(async {
+            let store = match self.capabilities.lack(Need::Directories) {
+                None => MemoryStore::with_directories(),
+                Some(_) => MemoryStore::new(),
+            };
+            let store: &dyn Instance = &store;
+            let settings = Settings::default();
+            let session =
+                Session::open(store, &MemoryBackend, &settings, are_unread, Duration::ZERO);
+            let mut walk = Walk {
+                session: session.await.ok()?,
+                scene: Scene::new(self.capabilities.clone(), is_alone),
+                course: Course::new(self.lag, left),
+                owners: BTreeMap::new(),
+                present: BTreeSet::new(),
+                steps: Vec::new(),
+                entries: Vec::new(),
+                started: Instant::now(),
+            };
+            steps(&mut walk).await.then(|| walk.end(is_alone, are_unread))
+        });
+        runtime.shutdown_background();
+        walked
+    }
+}
+
+/// A program as far as it has come.
+struct Walk<'a> {
+    session: Session<'a>,
+    scene: Scene,
+    course: Course,
+    /// The client of each watch.
+    owners: BTreeMap<String, Option<String>>,
+    /// The keys that are there.
+    present: BTreeSet<Vec<u8>>,
+    steps: Vec<Step>,
+    entries: Vec<Entry>,
+    started: Instant,
+}
+
+impl Walk<'_> {
+    fn end(self, is_alone: bool, are_unread: bool) -> Walked {
+        let any_order = self.course.any_order;
+        let program = Program { steps: self.steps, is_alone, are_unread, any_order };
+        let answers =
+            Transcript { entries: self.entries, end: End::Finished, clock: Clock::Virtual };
+        Walked { program, answers }
+    }
+
+    /// Whether what the command refers to is there, and with `next` an event.
+    fn refers(&self, command: &Command) -> bool {
+        let marks = || self.scene.marks.iter().map(|mark| &mark.name);
+        let is_known = |rev: &Rev| {
+            let mark = self.scene.marks.iter().find(|mark| mark.name == rev.mark);
+            // From the mark on a program may read in any case, and from the next revision on watch.
+            mark.is_some_and(|mark| {
+                matches!(rev.offset, 0 | 1) || mark.is_exact && mark.before + rev.offset >= 0
+            })
+        };
+        let is_there = command.uses().iter().all(|(named, name)| match named {
+            crate::command::names::Named::Lease => {
+                self.scene.leases.contains(name)
+                    || crate::command::NO_LEASES.contains(&name.as_str())
+            }
+            crate::command::names::Named::Watch => self.scene.watches.contains(name),
+            crate::command::names::Named::Mark => marks().any(|mark| mark == name),
+            crate::command::names::Named::Fill => false,
+        });
+        let has_event = |watch: &String| {
+            !matches!(command, Command::Next(_)) || self.scene.pending.contains(watch)
+        };
+        let is_timed = |key: &[u8]| self.scene.ending.iter().any(|one| one == key);
+        let is_meant = match command {
+            Command::Next(next) => has_event(&next.watch),
+            Command::Expire(expire) => expire.keys.iter().all(|key| is_timed(&key.0)),
+            Command::Survive(survive) => {
+                survive.keys.iter().all(|key| self.scene.outlasting.contains(&key.0))
+            }
+            _ => true,
+        };
+        is_there && is_meant && command.revisions().iter().all(is_known)
+    }
+
+    /// Runs a command, or what the course makes of it; whether anything was run.
+    async fn go_on(&mut self, client: Option<&str>, command: Command) -> bool {
+        let lifetimes = self.session.ttls.lifetimes();
+        let Some(command) = self.course.admit(lifetimes, client, command) else { return false };
+        let groups = self.course.any_order.len();
+        let revoked: Vec<_> = command
+            .effects(None)
+            .iter()
+            .flat_map(|effect| match effect {
+                Effect::Changed(StateChange::Revoked(lease)) => {
+                    lifetimes.attached(lease).map(<[u8]>::to_vec).collect()
+                }
+                _ => Vec::new(),
+            })
+            .collect();
+        self.course.begin(lifetimes, &command, &self.scene.watches);
+        if self.course.any_order.len() > groups {
+            self.forget_distances();
+        }
+        let at = Instant::now();
+        let answer = command.perform(&mut self.session, client).await;
+        let took = at.elapsed();
+        self.course.end(client, &command, took, answer.error().is_none());
+        self.note(client, &command, &answer);
+        if answer.error().is_none() {
+            revoked.iter().for_each(|key| {
+                self.present.remove(key);
+            });
+        }
+        let client = client.map(String::from);
+        let label = command.label();
+        self.entries.push(Entry {
+            client: client.clone(),
+            label,
+            at: at - self.started,
+            took,
+            answer,
+        });
+        self.steps.push(Step { client, command });
+        // What was written reaches the readers of the watches.
+        tokio::task::yield_now().await;
+        self.look_around();
+        true
+    }
+
+    /// Notes that the distance of later revisions from any mark so far may differ from store to store.
+    fn forget_distances(&mut self) {
+        self.scene.marks.iter_mut().for_each(|mark| mark.is_exact = false);
+    }
+
+    /// Takes note of what a command did, as it was answered.
+    fn note(&mut self, client: Option<&str>, command: &Command, answer: &Answer) {
+        self.scene.steps += 1;
+        let is_done = answer.error().is_none();
+        for effect in command.effects(Some(answer)) {
+            match effect {
+                Effect::Changed(StateChange::Wrote(keys, ..)) => match keys {
+                    Keys::One(key) => {
+                        self.present.insert(key.into_owned());
+                    }
+                    Keys::Numbered(..) | Keys::Under(_) | Keys::Bare => {}
+                },
+                Effect::Changed(StateChange::Deleted(key)) => {
+                    self.present.remove(key.as_ref());
+                }
+                Effect::Changed(StateChange::DeletedPrefix(prefix)) => {
+                    self.present.retain(|key| !key.starts_with(&prefix));
+                }
+                Effect::Passed(Passing::AwaitedEnd(Subject::Key(key))) => {
+                    self.present.remove(key.as_ref());
+                }
+                Effect::Watched(WatchChange::Opened { watch: Subject::Watch(name), .. })
+                    if is_done =>
+                {
+                    self.scene.watches.retain(|open| *open != name);
+                    self.scene.watches.push(name.to_string());
+                    self.owners.insert(name.into_owned(), client.map(String::from));
+                }
+                Effect::Watched(WatchChange::Closed(Subject::Watch(name))) => {
+                    self.scene.watches.retain(|open| *open != name);
+                }
+                Effect::Changed(
+                    StateChange::Granted(..) | StateChange::Renewed(..) | StateChange::Revoked(_),
+                )
+                | Effect::Watched(_)
+                | Effect::Reopened
+                | Effect::Passed(_)
+                | Effect::Saw(..)
+                | Effect::Refused(..)
+                | Effect::Either(..) => {}
+            }
+        }
+        if let Command::Lease(lease) = command {
+            self.scene.leases.push(lease.name.clone());
+        }
+        if let (Command::Mark(mark), Ok(found)) = (command, self.session.marks.get(named(command)))
+            && is_done
+        {
+            let (name, before) = (mark.name.clone(), found.revision - 1);
+            self.scene.marks.push(SceneMark { name, before, is_exact: true });
+        }
+        if matches!(answer, Answer::Events(_) | Answer::EventCount(_)) && !is_done {
+            // A watch that has ended needs no fence, and a store may tell of its end a moment later.
+            self.forget_distances();
+        }
+    }
+
+    /// Finds out what there is to refer to.
+    fn look_around(&mut self) {
+        let (session, scene) = (&self.session, &mut self.scene);
+        let has_event = |watch: &&String| session.watches.has_event(watch);
+        scene.pending = scene.watches.iter().filter(has_event).cloned().collect();
+        let lifetimes = session.ttls.lifetimes();
+        scene.ending = self.course.ending_keys(lifetimes);
+        scene.ending_leases = self.course.ending_leases(lifetimes);
+        let is_left =
+            |key: &&Vec<u8>| lifetimes.had_ttl(key) && lifetimes.ties(key).next().is_none();
+        scene.outlasting = self.present.iter().filter(is_left).cloned().collect();
+    }
+
+    /// Reads what the commands have left: the events of all watches, the keys, and the values of some.
+    async fn look_back(&mut self) {
+        for watch in self.scene.watches.clone() {
+            self.go_on(None, Command::Events(Events { watch, count: false, since: None })).await;
+        }
+        let prefix = Bytes(Vec::new());
+        self.go_on(None, Command::List(List { prefix, at: None, limit: None, count: false })).await;
+        let keys: Vec<_> = self.present.iter().take(READ_AT_END).cloned().collect();
+        for key in keys {
+            self.go_on(None, Command::Read(Read { key: Bytes(key), at: None })).await;
+        }
+    }
+}
+
+/// The name of a mark.
+fn named(command: &Command) -> &str {
+    match command {
+        Command::Mark(mark) => &mark.name,
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::ValueTree;
+
+    use super::*;
+    use crate::backend::Backend;
+    use crate::capability::Asked;
+    use crate::explore::genes::tree;
+    use crate::runner;
+    use crate::verdict::{Verdict, judge};
+
+    fn model() -> Model {
+        let store = Builder::new_current_thread().enable_time().build().expect("it needs nothing");
+        let _entered = store.enter();
+        let (store, backend) = (MemoryStore::new(), MemoryBackend);
+        let capabilities = Capabilities::of(&Asked { store: &store, backend: &backend });
+        Model {
+            capabilities,
+            lag: backend.limits().expiry_lag.max(Duration::from_secs(2)),
+            clock: Clock::Virtual,
+        }
+    }
+
+    #[test]
+    fn every_program_is_a_script_that_the_memory_store_passes() {
+        let model = model();
+        for number in 0..400 {
+            let Walked { program, answers } = model.draw(&tree(3, number).current());
+            let script = program.script("# A program.", &answers);
+            let script = script.unwrap_or_else(|error| panic!("program {number}: {error}"));
+            let commands: Vec<_> = script.commands.iter().map(|(_, command)| command).collect();
+            assert_eq!(
+                commands,
+                program.steps.iter().map(|step| &step.command).collect::<Vec<_>>()
+            );
+            assert_eq!(judge(&script, &answers), Verdict::Passed, "program {number}");
+            let again = runner::run(&script, &MemoryBackend, &Settings::default());
+            assert_eq!(judge(&script, &again), Verdict::Passed, "{}", script.text);
+        }
+    }
+
+    #[test]
+    fn a_program_is_the_same_when_its_commands_are_run_again() {
+        let model = model();
+        for number in 0..200 {
+            let drawn = model.draw(&tree(4, number).current()).program;
+            let again = model.replay(&drawn, &drawn.steps).map(|walked| walked.program);
+            assert_eq!(
+                again.as_ref().map(|program| &program.steps),
+                Some(&drawn.steps),
+                "program {number}"
+            );
+        }
+    }
+}
