@@ -19,7 +19,7 @@ use kvspec::report::json::Json;
 use kvspec::report::junit::Junit;
 use kvspec::runner::{self, Abort, Settings};
 use kvspec::scenario::{self, Scenario};
-use kvspec::server::{self, ServerOptions};
+use kvspec::server::etcd::{self as server, ServerOptions};
 use kvspec::suite;
 use kvspec::target::Target;
 use kvspec::transcript::End;

@@ -14,6 +14,8 @@ mod live;
 mod page;
 #[path = "sample/mod.rs"]
 mod sample;
+#[path = "browser/session.rs"]
+mod session;
 
 use driver::{Driver, Tab};
 
@@ -27,6 +29,8 @@ type Test = for<'a> fn(&'a Tab) -> futures_util::future::LocalBoxFuture<'a, ()>;
 const TESTS: &[(&str, Test)] = &[
     ("a_page_renders_and_the_console_is_clean", |tab| Box::pin(page::renders(tab))),
     ("a_page_fits_every_width", |tab| Box::pin(page::fits(tab))),
+    ("the_grid_is_readable_on_a_telephone", |tab| Box::pin(page::grid_is_narrow(tab))),
+    ("what_did_not_pass_is_on_top", |tab| Box::pin(page::failures_come_first(tab))),
     ("filters_narrow_the_cases_down", |tab| Box::pin(page::filters(tab))),
     ("a_cell_of_the_grid_narrows_the_cases_down", |tab| Box::pin(page::cells(tab))),
     ("a_page_reads_without_scripts", |tab| Box::pin(page::reads_without_scripts(tab))),

@@ -8,12 +8,18 @@ use tempfile::TempDir;
 
 #[path = "cli/early.rs"]
 mod early;
+#[path = "cli/explore.rs"]
+mod explore;
 #[path = "cli/list.rs"]
 mod list;
+#[path = "cli/new.rs"]
+mod new;
 #[path = "cli/refused.rs"]
 mod refused;
 #[path = "cli/run.rs"]
 mod run;
+#[path = "cli/self_check.rs"]
+mod self_check;
 #[path = "cli/serve.rs"]
 mod serve;
 #[path = "cli/server.rs"]
@@ -47,10 +53,11 @@ fn kvspec<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     command
 }
 
-/// The command where no server can be had: no Docker, no `etcd` program.
+/// The command where no server can be had: no Docker, no `etcd` program, none that was fetched.
 fn lonely<A: AsRef<OsStr>>(args: impl IntoIterator<Item = A>) -> Command {
     let mut command = kvspec(args);
     command.env("DOCKER_HOST", "unix:///nonexistent").env("PATH", "").env_remove("KVSPEC_ETCD");
+    command.env("XDG_CACHE_HOME", "/nonexistent");
     command
 }
 

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use kvspec::builtin::{etcd_target, memory_target};
 use kvspec::harness::Harness;
 use kvspec::runner::Settings;
-use kvspec::server::ServerOptions;
+use kvspec::server::etcd::ServerOptions;
 
 fn main() -> ExitCode {
     let options = match ServerOptions::from_env() {

@@ -61,7 +61,9 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
 async fn events(watch: &mut WatchStream, count: usize) -> Vec<WatchEvent> {
     let mut seen = Vec::new();
     while seen.len() < count {
-        seen.extend(soon(watch.next()).await.expect("a watch that goes on").expect("events"));
+        seen.extend(
+            soon(watch.next()).await.expect("a watch that goes on").expect("events").events,
+        );
     }
     seen
 }

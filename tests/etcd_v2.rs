@@ -4,7 +4,6 @@
 
 use std::collections::BTreeSet;
 use std::future::Future;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,15 +12,16 @@ use kvspec::backend::Backend;
 use kvspec::backend::etcd::Access;
 use kvspec::backend::etcd_v2::{EtcdV2Backend, EtcdV2Store};
 use kvspec::builtin::etcd_v2_target;
+use kvspec::event::RunEvent;
 use kvspec::harness::is_server_required;
-use kvspec::known::KnownFailures;
 use kvspec::plan::{Filter, Plan};
 use kvspec::runner::{Abort, Settings};
 use kvspec::scenario;
-use kvspec::server::{self, Server, ServerOptions};
+use kvspec::server::etcd::{self as server, EtcdServer, ServerOptions};
 use kvspec::store::{ErrorKind, Store, WatchEvent};
 use kvspec::suite;
 use kvspec::target::Target;
+use kvspec::verdict::Verdict;
 use serial_test::serial;
 
 /// Longer than anything here takes on a busy machine, so that only what hangs runs into it.
@@ -43,7 +43,7 @@ fn options(enable_v2: bool) -> ServerOptions {
     ServerOptions { access: Access::default(), enable_v2, ..options }
 }
 
-async fn start(enable_v2: bool) -> Option<Server> {
+async fn start(enable_v2: bool) -> Option<EtcdServer> {
     match server::find(&options(enable_v2)).await {
         Ok(server) => Some(server),
         Err(none) => {
@@ -58,12 +58,12 @@ async fn soon<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, work).await.expect("an answer within the deadline")
 }
 
-fn client(server: &Server) -> EtcdV2Store {
+fn client(server: &EtcdServer) -> EtcdV2Store {
     EtcdV2Store::connect(server.access(), "/kvspec/test/").unwrap()
 }
 
 /// Everything that the server's tree holds, directories too, as it tells it.
-async fn tree(server: &Server) -> String {
+async fn tree(server: &EtcdServer) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let address = server.access().endpoints[0].trim_start_matches("http://").to_owned();
     let mut stream = tokio::net::TcpStream::connect(&address).await.unwrap();
@@ -80,23 +80,31 @@ async fn tree(server: &Server) -> String {
 #[serial]
 fn core_and_directories_pass_or_are_known_to_fail() {
     let options = options(true);
-    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("known-failures/etcd-v2.txt");
-    let known = KnownFailures::from_file(&list).unwrap();
     let all = scenario::embedded().unwrap();
-    known.check(&all).unwrap();
     let filter =
         Filter { patterns: vec!["core/".into(), "directory/".into()], ..Filter::default() };
     let scenarios: Vec<_> = filter.choose(all).unwrap();
     let target = etcd_v2_target(options, Abort::new());
     let mut plan = Plan::new(vec![target], &scenarios);
-    plan.know(Some("etcd-v2"), &known);
     plan.open();
     if let Err(none) = plan.shares[0].target.ready() {
         assert!(!is_server_required(), "{}", none.story);
         return;
     }
-    let summary = suite::run(&plan, &Settings::default(), None, &mut |_| Ok(())).unwrap();
-    assert!(!summary.has_failed() && !summary.is_unjudged(), "{summary:?}");
+    let mut wrong = Vec::new();
+    let run = suite::run(&plan, &Settings::default(), None, &mut |event| {
+        if let RunEvent::CaseFinished { outcome } = event
+            && !matches!(
+                outcome.verdict,
+                Verdict::Passed | Verdict::Skipped(_) | Verdict::Known(..)
+            )
+        {
+            wrong.push((outcome.case.scenario.name.clone(), outcome.verdict.clone()));
+        }
+        Ok(())
+    });
+    let summary = run.unwrap();
+    assert!(wrong.is_empty(), "{wrong:#?}");
     let passed: usize = summary.tallies.iter().map(|(_, tally)| tally.passed).sum();
     assert!(passed >= 85, "{summary:?}");
 }
@@ -137,7 +145,9 @@ async fn an_open_watch_keeps_no_call_waiting() {
     for watch in &mut watches {
         for n in 0..200 {
             let batch = soon(watch.next()).await.unwrap().unwrap();
-            let [WatchEvent::Put { value, .. }] = batch.as_slice() else { panic!("{batch:?}") };
+            let [WatchEvent::Put { value, .. }] = batch.events.as_slice() else {
+                panic!("{batch:?}")
+            };
             assert_eq!(value, format!("{n}").as_bytes());
         }
     }
@@ -187,7 +197,7 @@ async fn directories_of_a_case_go_with_its_instance() {
     let before = tree(&server).await;
     assert!(before.contains("/kvspec/run/a/b") && before.contains("/kvspec/run/d/e"), "{before}");
     drop((a, b));
-    tokio::task::spawn_blocking(move || drop(instance)).await.unwrap();
+    soon(instance.close()).await.unwrap();
     let after = tree(&server).await;
     assert!(!after.contains("/kvspec/run") && after.contains("/kvspec/theirs/k"), "{after}");
 }
@@ -211,7 +221,7 @@ async fn many_writers_make_many_events() {
         .collect();
     let mut seen = BTreeSet::new();
     while seen.len() < KEYS {
-        for event in soon(watch.next()).await.expect("a watch that goes on").unwrap() {
+        for event in soon(watch.next()).await.expect("a watch that goes on").unwrap().events {
             assert!(seen.insert(event.key().to_vec()), "{event:?} came twice");
         }
     }

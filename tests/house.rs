@@ -21,22 +21,6 @@ fn manual() -> String {
 }
 
 #[test]
-fn nextest_runs_exclusive_scenarios_alone() {
-    let config = read(".config/nextest.toml");
-    let (_, rest) = config.split_once("test(/^etcd::(").expect("a filter on folders");
-    let (folders, _) = rest.split_once(")::/)").expect("the end of the filter");
-    let folders: Vec<_> = folders.split('|').collect();
-    for scenario in scenario::embedded().unwrap().iter().filter(|one| one.exclusive.is_some()) {
-        let folder = scenario.name.split('/').next().unwrap();
-        assert!(
-            folders.contains(&folder),
-            "{} is exclusive, and nextest does not know",
-            scenario.name
-        );
-    }
-}
-
-#[test]
 fn the_readme_shows_a_scenario_as_it_is() {
     let readme = read("README.md");
     assert!(readme.contains(&read("scenarios/core/watch/two-updates-one-key.kv")));
@@ -45,11 +29,17 @@ fn the_readme_shows_a_scenario_as_it_is() {
 #[test]
 fn the_manual_has_every_command() {
     let manual = manual();
-    for name in command::NAMES {
-        assert!(
-            manual.contains(&format!("\n | `{name}")),
-            "the manual's table of commands lacks '{name}'"
-        );
+    for command::Help { usage, help, .. } in command::HELP {
+        let line = format!("\n | `{}` | {help} |\n", usage.replace('|', "\\|"));
+        assert!(manual.contains(&line), "the manual's table of commands lacks:{line}");
+    }
+}
+
+#[test]
+fn the_manual_has_every_need() {
+    let manual = manual();
+    for need in scenario::Need::ALL {
+        assert!(manual.contains(&format!("`{}`", need.name())), "the manual lacks {need:?}");
     }
 }
 
@@ -72,11 +62,20 @@ fn the_manual_has_every_kind_of_error() {
     assert!(count > 20, "only {count} kinds were found in the source");
 }
 
+#[test]
+fn the_manual_has_every_flag_of_a_backend() {
+    let manual = manual();
+    for flag in kvspec::builtin::ALL.iter().flat_map(|one| one.flags) {
+        let flag = format!("`--{}`", flag.name);
+        assert!(manual.contains(&flag), "the manual lacks {flag}");
+    }
+}
+
 #[cfg(feature = "etcd")]
 #[test]
 fn the_manual_has_every_variable() {
     let manual = manual();
-    let options = read("src/server/options.rs") + &read("src/server/redis/mod.rs");
+    let options = read("src/server/etcd/options.rs") + &read("src/server/redis/mod.rs");
     let table = options.lines().filter_map(|line| line.trim().strip_prefix("/// | `"));
     for name in table.flat_map(|line| line.split('|').next().unwrap().split('`')) {
         assert!(name.len() < 4 || manual.contains(&format!("`{name}`")), "the manual lacks {name}");

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use kvspec::backend::redis::{Address, RedisStore};
+use kvspec::server::NoServer;
 use kvspec::server::Origin;
-use kvspec::server::redis::{NoRedis, RedisOptions, RedisServer, find};
+use kvspec::server::redis::{RedisOptions, RedisServer, find};
 use kvspec::store::{ErrorKind, Store, WatchEvent, WatchStream};
 use redis::cmd;
 
@@ -43,12 +44,12 @@ macro_rules! server_or_return {
 }
 
 async fn open(server: &RedisServer) -> RedisStore {
-    soon(RedisStore::connect(server.address(), b"/kvspec/".as_slice())).await.expect("a client")
+    soon(RedisStore::connect(server.access(), b"/kvspec/".as_slice())).await.expect("a client")
 }
 
 async fn next(watch: &mut WatchStream) -> WatchEvent {
     let batch = soon(watch.next()).await.expect("the watch is open").expect("events");
-    let [event] = batch.as_slice() else { panic!("one event at a time: {batch:?}") };
+    let [event] = batch.events.as_slice() else { panic!("one event at a time: {batch:?}") };
     event.clone()
 }
 
@@ -157,8 +158,8 @@ async fn a_server_that_is_lost_ends_watches_and_fails_calls() {
 }
 
 /// What is said of the server at this address, with this in front of it in the URL.
-async fn refusal(server: &RedisServer, login: &str) -> NoRedis {
-    let address = Address::parse(&format!("redis://{login}{}", server.address())).unwrap();
+async fn refusal(server: &RedisServer, login: &str) -> NoServer {
+    let address = Address::parse(&format!("redis://{login}{}", server.access())).unwrap();
     let options = RedisOptions { address: Some(address), ..RedisOptions::default() };
     soon(find(&options)).await.expect_err("it cannot be tested against")
 }
@@ -166,7 +167,7 @@ async fn refusal(server: &RedisServer, login: &str) -> NoRedis {
 #[tokio::test]
 async fn a_server_that_does_not_notify_is_refused_and_left_as_it_is() {
     let server = server_or_return!();
-    send(server.address(), &["CONFIG", "SET", "notify-keyspace-events", "Ex"]).await;
+    send(server.access(), &["CONFIG", "SET", "notify-keyspace-events", "Ex"]).await;
     let store = open(&server).await;
     let refused = soon(store.watch(b"k")).await.err().expect("no watch");
     assert_eq!(refused.kind, ErrorKind::Unsupported);
@@ -180,12 +181,12 @@ async fn a_server_that_does_not_notify_is_refused_and_left_as_it_is() {
 #[tokio::test]
 async fn a_server_with_a_password_says_so_and_is_used_with_it() {
     let server = server_or_return!();
-    send(server.address(), &["CONFIG", "SET", "requirepass", "hunter2"]).await;
+    send(server.access(), &["CONFIG", "SET", "requirepass", "hunter2"]).await;
     let none = refusal(&server, "").await.to_string();
-    assert!(none.contains("put user and password into REDIS_URL"), "{none}");
+    assert!(none.contains("authentication required: set user and password in REDIS_URL"), "{none}");
     let none = refusal(&server, ":hunter3@").await.to_string();
     assert!(none.contains("was denied") && !none.contains("hunter3"), "{none}");
-    let url = format!("redis://:hunter2@{}", server.address());
+    let url = format!("redis://:hunter2@{}", server.access());
     let address = Some(Address::parse(&url).unwrap());
     let given = soon(find(&RedisOptions { address, ..RedisOptions::default() })).await.unwrap();
     assert!(!given.is_ours());
@@ -200,9 +201,9 @@ async fn what_redis_cannot_do_has_its_kind() {
     let longest = Duration::from_millis(i64::MAX as u64);
     let refused = soon(store.update_with_ttl(b"k", b"v", longest)).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::TtlTooLarge);
-    send(server.address(), &["LPUSH", "list", "x"]).await;
+    send(server.access(), &["LPUSH", "list", "x"]).await;
     assert_eq!(soon(store.read(b"list")).await.unwrap_err().kind, ErrorKind::InvalidArgument);
-    send(server.address(), &["CONFIG", "SET", "maxmemory", "1"]).await;
+    send(server.access(), &["CONFIG", "SET", "maxmemory", "1"]).await;
     assert_eq!(soon(store.update(b"k", b"v")).await.unwrap_err().kind, ErrorKind::Unavailable);
     assert_eq!(soon(store.read(b"k")).await, Ok(None));
 }
@@ -215,5 +216,5 @@ async fn nothing_that_listens_is_said_in_plain_words() {
     let words = none.to_string();
     assert!(words.contains("目前找不到可实验的 Redis 服务器"), "{words}");
     assert!(words.contains("connection refused: nothing listens there"), "{words}");
-    assert!(words.contains("leave the URL out"), "{words}");
+    assert!(words.contains("leave out the URL to have one started"), "{words}");
 }

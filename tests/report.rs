@@ -19,10 +19,16 @@ mod github;
 mod html;
 #[path = "report/junit.rs"]
 mod junit;
+#[path = "report/raced.rs"]
+mod raced;
 #[path = "sample/mod.rs"]
 mod sample;
 #[path = "report/schema.rs"]
 mod schema;
+#[path = "report/shards.rs"]
+mod shards;
+#[path = "report/terminal.rs"]
+mod terminal;
 
 use sample::{KNOWN, SCRIPTS, recorded, run, scenarios};
 

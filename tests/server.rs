@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
@@ -13,10 +14,10 @@ use std::time::{Duration, Instant};
 
 use etcd_client::{Client, GetOptions, PermissionType};
 use kvspec::backend::etcd::{Access, Tls, User};
-use kvspec::server::{
-    Attempt, NoServer, Origin, Server, ServerChoice, ServerOptions, Way, check, endpoints, find,
-    take_down_all,
+use kvspec::server::etcd::{
+    EtcdServer, ServerChoice, ServerOptions, check, endpoints, find, none, program,
 };
+use kvspec::server::{Attempt, Origin, Way, take_down_all};
 use rstest::rstest;
 use serial_test::serial;
 
@@ -27,7 +28,6 @@ use serial_test::serial;
 #[case("https://a.example:2379/", &["https://a.example:2379"])]
 #[case("a:1, b:2,", &["a:1", "b:2"])]
 #[case("http://[::1]:2379", &["http://[::1]:2379"])]
-#[case(" , ", &[])]
 fn endpoints_are_read(#[case] list: &str, #[case] expected: &[&str]) {
     assert_eq!(endpoints(list).unwrap(), expected);
 }
@@ -54,7 +54,7 @@ fn options(vars: &[(&str, &str)]) -> Result<ServerOptions, String> {
 
 #[test]
 fn an_empty_environment_gives_the_defaults() {
-    let options = options(&[("ETCD_ENDPOINTS", ""), ("KVSPEC_ETCD", "")]).unwrap();
+    let options = options(&[("KVSPEC_ETCD", "")]).unwrap();
     assert_eq!(options, ServerOptions::default());
     assert_eq!(format!("{}:{}", options.image, options.tag), "gcr.io/etcd-development/etcd:v3.5.1");
     assert_eq!(options.startup, Duration::from_secs(30));
@@ -96,8 +96,13 @@ fn an_image_is_split_at_its_tag(#[case] text: &str, #[case] image: &str, #[case]
 
 #[rstest]
 #[case("ETCD_ENDPOINTS", "a", "ETCD_ENDPOINTS: 'a' has no port, such as :2379")]
-#[case("ETCDCTL_CERT", "c", "ETCDCTL_CERT: it needs ETCDCTL_KEY beside it")]
-#[case("ETCDCTL_KEY", "k", "ETCDCTL_KEY: it needs ETCDCTL_CERT beside it")]
+#[case(
+    "ETCD_ENDPOINTS",
+    "",
+    "ETCD_ENDPOINTS: invalid endpoints '': expected client URLs separated by commas, such as http://127.0.0.1:2379"
+)]
+#[case("ETCDCTL_CERT", "c", "ETCDCTL_CERT: it needs ETCDCTL_KEY too")]
+#[case("ETCDCTL_KEY", "k", "ETCDCTL_KEY: it needs ETCDCTL_CERT too")]
 #[case(
     "ETCDCTL_USER",
     "me",
@@ -109,7 +114,11 @@ fn an_image_is_split_at_its_tag(#[case] text: &str, #[case] image: &str, #[case]
     "a@sha256:0",
     "KVSPEC_ETCD_IMAGE: an image cannot be named by its digest here (write repository:tag)"
 )]
-#[case("KVSPEC_ETCD_IMAGE", "a:", "KVSPEC_ETCD_IMAGE: it is no image (write repository:tag)")]
+#[case(
+    "KVSPEC_ETCD_IMAGE",
+    "a:",
+    "KVSPEC_ETCD_IMAGE: expected the name of an image (write repository:tag)"
+)]
 fn a_variable_that_cannot_be_used_is_named(
     #[case] name: &str,
     #[case] value: &str,
@@ -131,7 +140,10 @@ fn a_choice_is_read_and_written(#[case] text: &str, #[case] choice: ServerChoice
 #[test]
 fn another_choice_is_refused() {
     let error = "docker".parse::<ServerChoice>().unwrap_err();
-    assert_eq!(error.to_string(), "'docker' is none of auto, endpoints, container, process");
+    assert_eq!(
+        error.to_string(),
+        "unknown way 'docker': expected one of auto, endpoints, container, process"
+    );
 }
 
 // ---- no server ----
@@ -139,25 +151,75 @@ fn another_choice_is_refused() {
 #[test]
 fn no_server_says_why_each_way_failed() {
     let attempt = |way, reason: &str| Attempt { way, reason: reason.into() };
-    let none = NoServer {
-        attempts: vec![
-            attempt(Way::Endpoints, "none given (--endpoints or ETCD_ENDPOINTS)"),
-            attempt(
-                Way::Container,
-                "Docker is not reachable at /var/run/docker.sock:\nNo such file",
-            ),
-            attempt(Way::Process, "no etcd program on PATH (KVSPEC_ETCD names one)"),
-        ],
-    };
+    let none = none(vec![
+        attempt(Way::Endpoints, "none given (--endpoints or ETCD_ENDPOINTS)"),
+        attempt(Way::Container, "Docker is not reachable at /var/run/docker.sock:\nNo such file"),
+        attempt(Way::Process, "no etcd program on PATH (KVSPEC_ETCD names one)"),
+    ]);
     let expected = "\
-目前找不到可实验的 Etcd 服务器
-no etcd server was found to test against:
-  endpoints: none given (--endpoints or ETCD_ENDPOINTS)
-  container: Docker is not reachable at /var/run/docker.sock: No such file
-  process: no etcd program on PATH (KVSPEC_ETCD names one)
-Start Docker, or name endpoints in ETCD_ENDPOINTS or a program in KVSPEC_ETCD.";
+no etcd server was found to test / 目前找不到可实验的 Etcd 服务器
+  endpoints  none given (--endpoints or ETCD_ENDPOINTS)
+  container  Docker is not reachable at /var/run/docker.sock: No such file
+  process    no etcd program on PATH (KVSPEC_ETCD names one)
+Start Docker, or set ETCD_ENDPOINTS=URL or KVSPEC_ETCD=PROGRAM.";
     assert_eq!(none.to_string(), expected);
     assert!(expected.lines().all(|line| line.chars().count() <= 80));
+}
+
+/// A folder that holds programs as `scripts/setup` fetches them: the etcd of one version, which does nothing.
+fn cache_with(version: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(format!("kvspec/etcd-{version}"));
+    fs::create_dir_all(&folder).unwrap();
+    let program = folder.join("etcd");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    home
+}
+
+#[test]
+fn a_program_that_was_fetched_is_found_last() {
+    let home = cache_with("3.5.1");
+    let cache = [("XDG_CACHE_HOME", home.path().to_str().unwrap())];
+    let fetched = home.path().join("kvspec/etcd-3.5.1/etcd");
+    let is_on_path = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
+        .any(|folder| folder.join("etcd").is_file());
+    let found = program(&options(&cache).unwrap()).unwrap();
+    assert!(is_on_path || found == fetched, "{}", found.display());
+    // Who names a program does not want another one.
+    let named = options(&[cache[0], ("KVSPEC_ETCD", "/nonexistent/etcd")]).unwrap();
+    let reason = program(&named).unwrap_err();
+    assert_eq!(reason, "/nonexistent/etcd is not a program that can be run");
+    let other = options(&[cache[0], ("KVSPEC_ETCD_IMAGE", "etcd:v3.5.9")]).unwrap();
+    let reason = program(&other).err();
+    assert!(is_on_path || reason.unwrap().ends_with("/kvspec/etcd-3.5.9/etcd"));
+}
+
+#[rstest]
+#[case(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/h")], Some("/c/kvspec"))]
+#[case(&[("HOME", "/h")], Some("/h/.cache/kvspec"))]
+#[case::relative(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")], Some("/h/.cache/kvspec"))]
+#[case::homeless(&[], None)]
+fn the_cache_is_the_users(#[case] vars: &[(&str, &str)], #[case] cache: Option<&str>) {
+    assert_eq!(options(vars).unwrap().cache.as_deref(), cache.map(Path::new));
+}
+
+/// An engine that has no image and reaches no registry is passed over, and why is said with the server.
+#[test]
+#[serial]
+fn what_comes_before_the_process_is_said() {
+    let Some(process) = process_options() else { return };
+    let options = ServerOptions {
+        choice: ServerChoice::Auto,
+        access: Access::default(),
+        image: "localhost:9/no/such/etcd".into(),
+        ..process
+    };
+    let server = runtime().block_on(find(&options)).unwrap();
+    let source = server.source();
+    assert!(source.starts_with("process /"), "{source}");
+    assert!(source.contains(" (container: "), "{source}");
+    assert!(source.ends_with(')'), "{source}");
 }
 
 fn at(endpoint: impl Into<String>) -> Access {
@@ -194,7 +256,7 @@ async fn endpoints_that_were_named_are_not_replaced() {
     let endpoint = nowhere();
     let options = ServerOptions { access: at(&endpoint), ..ServerOptions::default() };
     let reason = format!("{endpoint}: connection refused: nothing listens there");
-    let none = NoServer { attempts: vec![Attempt { way: Way::Endpoints, reason }] };
+    let none = none(vec![Attempt { way: Way::Endpoints, reason }]);
     assert_eq!(find(&options).await.unwrap_err(), none);
 }
 
@@ -400,7 +462,7 @@ fn a_user_is_told_what_is_wrong_and_no_password_shown() {
         turn_on_authentication(server.access()).await;
         let nobody = words(server.access().clone()).await;
         assert!(
-            nobody.ends_with("it asks who you are: give a user in ETCDCTL_USER (name:password)"),
+            nobody.ends_with("authentication required: set ETCDCTL_USER=name:password"),
             "{nobody}"
         );
         let wrong = words(as_user("root", "hunter3")).await;
@@ -534,12 +596,7 @@ mod container {
     fn a_container_of_which_too_little_is_known_is_kept() {
         let Some(options) = container_options() else { return };
         let image = format!("{}:{}", options.image, options.tag);
-        let elsewhere = [
-            "kvspec.owner=1",
-            "kvspec.owner-start=1",
-            "kvspec.owner-namespace=1",
-            "kvspec.host=another",
-        ];
+        let elsewhere = ["kvspec.owner=1", "kvspec.owner-folder=/nonexistent/kvspec-container-1-x"];
         let labels = elsewhere.iter().flat_map(|label| ["--label", label]);
         let foreign = docker(
             &["create"].into_iter().chain(labels).chain([image.as_str()]).collect::<Vec<_>>(),
@@ -566,7 +623,7 @@ mod container {
         assert!(reason.ends_with("; scripts/etcd-image builds it"), "{reason}");
     }
 
-    fn id_of(server: &Server) -> String {
+    fn id_of(server: &EtcdServer) -> String {
         match server.origin() {
             Origin::Container { id, .. } => id.clone(),
             origin => panic!("no container: {origin}"),
@@ -662,14 +719,9 @@ fn runtime() -> tokio::runtime::Runtime {
 fn process_options() -> Option<ServerOptions> {
     let options =
         ServerOptions { choice: ServerChoice::Process, ..ServerOptions::from_env().unwrap() };
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    match options.program.is_some()
-        || std::env::split_paths(&path).any(|folder| folder.join("etcd").is_file())
-    {
-        true => Some(options),
-        false => lacking(
-            "an etcd program (KVSPEC_ETCD or on PATH; scripts/etcd-image --binary DIR gets one)",
-        ),
+    match program(&options) {
+        Ok(_) => Some(options),
+        Err(reason) => lacking(&format!("an etcd program ({reason}; scripts/setup fetches one)")),
     }
 }
 
@@ -683,7 +735,7 @@ fn lacking(what: &str) -> Option<ServerOptions> {
     None
 }
 
-fn process_of(server: &Server) -> (u32, PathBuf) {
+fn process_of(server: &EtcdServer) -> (u32, PathBuf) {
     let Origin::Process { pid, .. } = server.origin() else {
         panic!("no process: {}", server.origin())
     };

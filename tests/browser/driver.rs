@@ -6,16 +6,13 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fantoccini::wd::WebDriverCompatibleCommand;
-use fantoccini::{Client, ClientBuilder};
 use futures_util::FutureExt;
-use http::Method;
 use libtest_mimic::{Completion, Failed};
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
-use url::{ParseError, Url};
 
 use super::Test;
+use super::session::Session;
 
 /// How long a page may take to come to what it should show: a browser on a busy machine is slow.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -56,7 +53,7 @@ impl Driver {
             let tab = self.open().await?;
             let ran = AssertUnwindSafe(test(&tab)).catch_unwind().await;
             let log = tab.log().await;
-            tab.client.close().await?;
+            tab.session.close().await?;
             ran.map_err(|panic| Failed::from(words(panic.as_ref())))?;
             match log.is_empty() {
                 true => Ok(Completion::Completed),
@@ -81,11 +78,7 @@ impl Driver {
             "goog:chromeOptions": { "binary": self.browser, "args": arguments },
             "goog:loggingPrefs": { "browser": "ALL" },
         });
-        let Value::Object(capabilities) = capabilities else { unreachable!("it is an object") };
-        let mut builder =
-            ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
-        let client = builder.capabilities(capabilities).connect(&self.url).await?;
-        Ok(Tab { client })
+        Ok(Tab { session: Session::open(&self.url, capabilities).await? })
     }
 }
 
@@ -113,18 +106,17 @@ pub fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T 
 
 /// A browser with one page.
 pub struct Tab {
-    client: Client,
+    session: Session,
 }
 
 impl Tab {
     pub async fn go(&self, url: &str) {
-        self.client.goto(url).await.expect("the page opens");
+        self.session.post("/url", json!({ "url": url })).await.expect("the page opens");
     }
 
     /// The value of an expression in the page.
     pub async fn ask(&self, expression: &str) -> Value {
-        let script = format!("return ({expression})");
-        let answer = self.client.execute(&script, Vec::new()).await;
+        let answer = self.session.execute(&format!("return ({expression})")).await;
         answer.unwrap_or_else(|error| panic!("{expression}: {error}"))
     }
 
@@ -141,15 +133,21 @@ impl Tab {
 
     /// Clicks as a mouse would: what covers the element is hit instead, and that fails.
     pub async fn click(&self, selector: &str) {
-        let found = self.client.find(fantoccini::Locator::Css(selector)).await;
-        let found = found.unwrap_or_else(|error| panic!("{selector}: {error}"));
-        found.click().await.unwrap_or_else(|error| panic!("{selector}: {error}"));
+        self.act(selector, "click", json!({})).await;
     }
 
     /// Types into a field.
     pub async fn type_into(&self, selector: &str, text: &str) {
-        let found = self.client.find(fantoccini::Locator::Css(selector)).await;
-        found.expect("the field is there").send_keys(text).await.expect("the field takes text");
+        self.act(selector, "value", json!({ "text": text })).await;
+    }
+
+    /// Does something to the first element that is found.
+    async fn act(&self, selector: &str, command: &str, body: Value) {
+        let acting = async {
+            let element = self.session.first(selector).await?;
+            self.session.post(&format!("{element}/{command}"), body).await
+        };
+        acting.await.unwrap_or_else(|error| panic!("{selector}: {error}"));
     }
 
     /// Has the window be so wide, and dark or light.
@@ -168,17 +166,17 @@ impl Tab {
 
     /// The text of every element, and whether it is shown, as the browser tells without a script in the page.
     pub async fn texts(&self, selector: &str) -> Vec<String> {
-        let found = self.client.find_all(fantoccini::Locator::Css(selector)).await;
         let mut texts = Vec::new();
-        for element in found.expect("a selector") {
-            texts.push(element.text().await.expect("the element has a text"));
+        for element in self.session.find(selector).await.expect("a selector") {
+            let text = self.session.get(&format!("{element}/text")).await;
+            texts.push(text.expect("the element is there").as_str().expect("a text").to_owned());
         }
         texts
     }
 
     /// Keeps a picture of the window among the files of the build, to be looked at.
     pub async fn keep_picture(&self, name: &str) {
-        let picture = self.client.screenshot().await.expect("the window is seen");
+        let picture = self.session.screenshot().await.expect("the window is seen");
         let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("browser");
         std::fs::create_dir_all(&folder).expect("the folder of the build takes more");
         std::fs::write(folder.join(name), picture).expect("the folder of the build takes more");
@@ -186,31 +184,13 @@ impl Tab {
 
     async fn devtools(&self, cmd: &str, params: Value) -> Value {
         let body = json!({ "cmd": cmd, "params": params });
-        let command = Vendor { path: "goog/cdp/execute", body };
-        self.client.issue_cmd(command).await.unwrap_or_else(|error| panic!("{cmd}: {error}"))
+        let answer = self.session.post("/goog/cdp/execute", body).await;
+        answer.unwrap_or_else(|error| panic!("{cmd}: {error}"))
     }
 
     /// What was written to the console.
     async fn log(&self) -> Vec<Value> {
-        let command = Vendor { path: "se/log", body: json!({ "type": "browser" }) };
-        let log = self.client.issue_cmd(command).await.expect("the browser has a log");
-        log.as_array().cloned().unwrap_or_default()
-    }
-}
-
-/// A command that chromedriver has beyond the standard.
-#[derive(Debug)]
-struct Vendor {
-    path: &'static str,
-    body: Value,
-}
-
-impl WebDriverCompatibleCommand for Vendor {
-    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
-        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
-    }
-
-    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        (Method::POST, Some(self.body.to_string()))
+        let log = self.session.post("/se/log", json!({ "type": "browser" })).await;
+        log.expect("the browser has a log").as_array().cloned().unwrap_or_default()
     }
 }

@@ -46,7 +46,7 @@ pub async fn renders(tab: &Tab) {
     let (_folder, url) = sampled();
     tab.go(&url).await;
     assert_eq!(tab.ask(SHOWN).await, 8);
-    assert_eq!(tab.ask("document.title.startsWith('kvspec: 1 failed')").await, true);
+    assert_eq!(tab.ask("document.title.startsWith('kvspec: memory: 1 failed')").await, true);
     // What wants to be looked at is open, and its timeline is drawn.
     let sizes = "[...document.querySelectorAll('[id=\"b0-core/fail\"] .tl rect.l')].map(one => one.getBoundingClientRect().width > 20)";
     assert_eq!(tab.ask(sizes).await, serde_json::json!([true]));
@@ -81,6 +81,40 @@ pub async fn fits(tab: &Tab) {
     }
 }
 
+/// Names of backends stay in one line, and numbers in view, on a telephone.
+pub async fn grid_is_narrow(tab: &Tab) {
+    let (_folder, url) = sampled();
+    tab.go(&url).await;
+    for width in [400, 500] {
+        tab.look(width, "light").await;
+        let heights = "[...document.querySelectorAll('#grid tr')].map(one => one.getBoundingClientRect().height)";
+        let tallest = tab.ask(&format!("Math.max(...{heights}) < 40")).await;
+        assert_eq!(tallest, true, "a row of the grid has two lines at {width} px");
+    }
+}
+
+/// What did not pass is on top: backends in which nothing failed come last, folded.
+pub async fn failures_come_first(tab: &Tab) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let url = ran(&folder, &["--backend", "memory,mutant:ttl-timer-by-name", "core/ttl"]);
+    tab.go(&url).await;
+    assert_eq!(tab.ask("document.querySelector('.c').matches('#b1 .failed')").await, true);
+    let top = "document.querySelector('.c.failed').getBoundingClientRect().top + scrollY < 1000";
+    assert_eq!(tab.ask(top).await, true);
+    assert_eq!(tab.ask("document.querySelector('#b0 .c').checkVisibility()").await, false);
+    assert_eq!(
+        tab.ask("document.querySelector('.big').textContent.startsWith('mutant:')").await,
+        true
+    );
+    let zero = "[...document.querySelectorAll('[name=r]')].filter(one => one.checkVisibility()).map(one => one.value)";
+    assert_eq!(tab.ask(zero).await, serde_json::json!(["0", "5"]));
+    // A filter opens what is folded; a clause leads to the contract.
+    tab.click("#grid a[data-b='0'][data-g='T']").await;
+    assert_eq!(tab.ask("document.querySelector('#b0 .c').checkVisibility()").await, true);
+    tab.ask("location.hash = '#clause-T6'").await;
+    tab.until("document.getElementById('clause-T6').checkVisibility()").await;
+}
+
 pub async fn filters(tab: &Tab) {
     let (_folder, url) = sampled();
     tab.go(&url).await;
@@ -89,7 +123,7 @@ pub async fn filters(tab: &Tab) {
     tab.type_into("#q", "WRONG purpose").await;
     assert_eq!(tab.ask(SHOWN).await, 2);
     assert_eq!(tab.ask(told).await, "2 of 8 cases");
-    tab.click("#filters input[value='1']").await;
+    tab.click("#filters button[value='1']").await;
     assert_eq!(tab.ask(SHOWN).await, 1);
     assert_eq!(tab.ask("document.getElementById('b1').checkVisibility()").await, false);
     tab.click("#filters [type=reset]").await;

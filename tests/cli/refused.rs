@@ -8,12 +8,17 @@ use super::{Ran, kvspec, lonely, scripts};
 #[case(&[], "Usage: kvspec")]
 #[case(&["frob"], "unrecognized subcommand 'frob'")]
 #[case(&["run", "--frob"], "unexpected argument '--frob'")]
-#[case(&["run", "--backend", "mem"], "there are: memory, etcd")]
+#[case(&["run", "--backend", "mem"], "expected one of memory, etcd")]
 #[case(&["run", "--jobs", "0"], "0 is not in 1..=65535")]
 #[case(&["run", "--deadline", "soon"], "such as 500ms or 5s")]
-#[case(&["run", "--deadline", "0s"], "a deadline of nothing")]
-#[case(&["run", "--server", "docker"], "none of auto, endpoints, container, process")]
+#[case(&["run", "--deadline", "0s"], "expected a duration of more than 0")]
+#[case(&["run", "--server", "docker"], "--server: unknown way 'docker': expected one of auto, endpoints, container, process")]
 #[case(&["run", "--endpoints", "localhost"], "--endpoints: 'localhost' has no port")]
+#[case(&["run", "--endpoints", ""], "--endpoints: invalid endpoints '': expected client URLs")]
+#[case(&["run", "--endpoints", " , "], "--endpoints: invalid endpoints ' , ': expected client URLs")]
+#[case(&["run", "--endpoints", "http://127.0.0.1:1", "--server", "process"], "--endpoints conflicts with --server process")]
+#[case(&["run", "--server", "endpoints"], "--server endpoints needs --endpoints or ETCD_ENDPOINTS")]
+#[case(&["serve", "--endpoints", "", "--", "true"], "--endpoints: invalid endpoints ''")]
 #[case(&["run", "--cert", "a.pem"], "--key <FILE>")]
 #[case(&["run", "--user", "me"], "ETCDCTL_PASSWORD")]
 #[case(&["run", "no-such-thing"], "no scenario matches 'no-such-thing'")]
@@ -29,29 +34,48 @@ fn a_wrong_call(#[case] args: &[&str], #[case] words: &str) {
     assert_eq!(ran.out, "");
 }
 
+#[cfg(not(feature = "redis"))]
+#[test]
+fn a_backend_that_the_build_lacks_is_named_with_its_feature() {
+    let ran = Ran::of(&mut lonely(["run", "--backend", "redis"])).exits(2);
+    ran.warns("backend 'redis' needs kvspec built with --features redis");
+}
+
 #[test]
 fn a_bad_variable_is_named() {
     let ran = Ran::of(lonely(["run"]).env("ETCD_ENDPOINTS", "http://root:hunter2@a:1")).exits(2);
     ran.warns("ETCD_ENDPOINTS: an endpoint must not hold a user").hides("hunter2");
 }
 
+#[test]
+fn an_empty_variable_starts_no_other_server() {
+    let ran = Ran::of(lonely(["run"]).env("ETCD_ENDPOINTS", "")).exits(2);
+    ran.warns("ETCD_ENDPOINTS: invalid endpoints '': expected client URLs");
+}
+
 #[rstest]
-#[case::command(
-    "# A law.\nupdate k v\nfrobnicate k\n---\nok\n",
-    3,
-    "there is no command 'frobnicate'"
-)]
-#[case::names_all("# A law.\n\nfrobnicate k\n---\nok\n", 3, "there are: close, ")]
+#[case::command("# A law.\nupdate k v\nfrobnicate k\n---\nok\n", 3, "unknown command 'frobnicate'")]
+#[case::names_all("# A law.\n\nfrobnicate k\n---\nok\n", 3, "expected one of close, ")]
 #[case::argument(
     "# A law.\nupdate k\n---\nok\n",
     2,
     "expected: update KEY VALUE [ttl=SPAN | lease=NAME]"
 )]
 #[case::span("# A law.\nupdate k v ttl=5\n---\nok\n", 2, "such as 500ms or 5s")]
-#[case::watch("# A law.\nevents w\n---\nok\n", 2, "no watch is called 'w'")]
-#[case::lease("# A law.\nkeep_alive a\n---\nok\n", 2, "no lease is called 'a'")]
-#[case::law("read k\n---\nok\n", 1, "states the law")]
-#[case::need("# A law.\n# needs: luck\nread k\n---\nok\n", 2, "'luck' is no need")]
+#[case::watch("# A law.\nevents w\n---\nok\n", 2, "unknown watch 'w'")]
+#[case::lease("# A law.\nkeep_alive a\n---\nok\n", 2, "unknown lease 'a'")]
+#[case::law("read k\n---\nok\n", 1, "with the title")]
+#[case::need(
+    "# A law.\n# needs: luck\nread k\n---\nok\n",
+    2,
+    "unknown need 'luck': expected one of directories, leases"
+)]
+#[case::needs(
+    "# A law.\n# needs: leases, revisions\nread k\n---\nok\n",
+    2,
+    "invalid need 'leases,': expected names separated by spaces"
+)]
+#[case::clause("# A law.\n# clauses: K1 Z9\nread k\n---\nok\n", 2, "unknown clause 'Z9'")]
 #[case::separator("# A law.\nread k\n", 2, "expected a line '---'")]
 #[case::quote("# A law.\nread \"k\n---\nok\n", 2, "the quotes in column 6 do not end")]
 fn a_bad_script(#[case] text: &str, #[case] line: usize, #[case] words: &str) {

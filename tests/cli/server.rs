@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use etcd_client::{Client, GetOptions};
 use kvspec::harness::is_server_required;
-use kvspec::server::{NoServer, Origin, Server, ServerChoice, ServerOptions, find};
+use kvspec::server::etcd::{EtcdServer, ServerChoice, ServerOptions, find};
+use kvspec::server::{NoServer, Origin};
 use tokio::runtime::{Builder, Runtime};
 
 /// A running etcd, for as long as a test holds it.
-pub struct Etcd(Server);
+pub struct Etcd(EtcdServer);
 
 impl Etcd {
     /// The server that all tests running at this moment share; the last of them takes it down.
@@ -91,7 +92,7 @@ impl Etcd {
     }
 }
 
-fn start(choice: ServerChoice) -> Result<Server, NoServer> {
+fn start(choice: ServerChoice) -> Result<EtcdServer, NoServer> {
     let mut options = ServerOptions::from_env().expect("the environment can be read");
     options.choice = choice;
     options.access = Default::default();

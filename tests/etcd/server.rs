@@ -153,7 +153,8 @@ impl Etcd {
 
     /// Stops the server's process where it stands: its connections stay, and nothing is answered.
     pub fn pause(&self) {
-        let status = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status();
+        let stop = format!("kill -STOP {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &stop]).status();
         assert!(status.is_ok_and(|status| status.success()), "cannot pause etcd");
     }
 }
@@ -164,26 +165,22 @@ impl Drop for Etcd {
     }
 }
 
-/// The etcd program to test against: `KVSPEC_ETCD`, else `etcd` on the `PATH`.
+/// The etcd program to test against, as kvspec finds it.
 fn program() -> Option<PathBuf> {
-    let named =
-        std::env::var_os("KVSPEC_ETCD").filter(|named| !named.is_empty()).map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = named.or_else(|| {
-        std::env::split_paths(&path).map(|folder| folder.join("etcd")).find(|p| p.is_file())
-    });
-    if found.is_none() {
+    let options = kvspec::server::etcd::ServerOptions::from_env().expect("a sound environment");
+    let found = kvspec::server::etcd::program(&options);
+    if let Err(reason) = &found {
         assert!(
             std::env::var_os("KVSPEC_REQUIRE_SERVER").is_none(),
-            "no etcd program: set KVSPEC_ETCD to one or put it on the PATH (KVSPEC_REQUIRE_SERVER forbids to go on)"
+            "{reason}: scripts/setup fetches one (KVSPEC_REQUIRE_SERVER forbids to go on)"
         );
         // Not `eprintln!`, whose output a passing test swallows.
         let _ = writeln!(
             std::io::stderr(),
-            "\n*** NOT TESTED: no etcd program; set KVSPEC_ETCD to one or put it on the PATH ***\n"
+            "\n*** NOT TESTED: {reason}; scripts/setup fetches one ***\n"
         );
     }
-    found
+    found.ok()
 }
 
 /// Ports that nobody listens on, found together so that they differ.

@@ -39,8 +39,8 @@ async fn events_tell_values_revisions_and_batches() {
     );
     soon(store.revoke(lease)).await.unwrap();
     let batch = soon(watch.next()).await.unwrap().unwrap();
-    assert!(batch.len() == 2, "the keys of a lease go in one batch: {batch:?}");
-    let revisions: Vec<i64> = puts.iter().chain(&batch).map(revision).collect();
+    assert!(batch.events.len() == 2, "the keys of a lease go in one batch: {batch:?}");
+    let revisions: Vec<i64> = puts.iter().chain(&batch.events).map(revision).collect();
     assert!(
         revisions[0] < revisions[1] && revisions[1] < revisions[2] && revisions[2] == revisions[3]
     );

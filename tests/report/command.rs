@@ -70,7 +70,7 @@ fn a_file_that_is_no_run_is_told_by_its_line() {
     for job in ["judge", "report"] {
         let (code, out, err) = ran(&mut kvspec(&folder, &[job, "run.json"]));
         assert_eq!((code, out.as_str()), (Some(2), ""));
-        assert!(err.starts_with("kvspec: run.json:") && err.contains("is no event"), "{err}");
+        assert!(err.starts_with("kvspec: run.json:") && err.contains("invalid event"), "{err}");
     }
 }
 
@@ -80,7 +80,7 @@ fn a_recorded_run_makes_every_report() {
     let args = ["report", "run.json", "-q", "--junit", "run.xml", "--badge", "badge.json"];
     let (code, out, _) = ran(kvspec(&folder, &args).args(["--html", "run.html"]));
     assert_eq!(code, Some(0), "{out}");
-    assert!(out.contains("memory 1 passed, 1 failed, 1 known to fail, 1 skipped in "), "{out}");
+    assert!(out.contains("  1 passed, 1 failed, 1 known to fail, 1 skipped in "), "{out}");
     let badge = fs::read_to_string(folder.path().join("badge.json")).unwrap();
     assert!(badge.contains(r#""message":"1/6""#), "{badge}");
     assert!(fs::read_to_string(folder.path().join("run.xml")).unwrap().starts_with("<?xml"));
@@ -132,8 +132,8 @@ fn the_standard_output_takes_one_report() {
     let folder = folder();
     let (code, out, err) = ran(kvspec(&folder, &RUN).args(["--json", "-"]));
     assert_eq!(code, Some(1));
-    assert!(out.lines().all(|line| line.starts_with(r#"{"schema":1,"event":""#)), "{out}");
-    assert!(err.contains("FAIL memory core/fail"), "{err}");
+    assert!(out.lines().all(|line| line.starts_with(r#"{"schema":2,"event":""#)), "{out}");
+    assert!(err.contains("  memory   core/fail\n"), "{err}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! JSON as kvspec reads it again, and the terminal.
 
-use kvspec::event::RunEvent;
+use kvspec::event::{Outcome, RunEvent};
 use kvspec::known::weigh;
 use kvspec::report::Reporter;
 use kvspec::report::json::{Json, read};
@@ -32,7 +32,7 @@ impl Reporter for Keeper {
 #[test]
 fn every_line_is_an_event_of_the_schema() {
     let lines = values(&recorded());
-    assert!(lines.iter().all(|line| line["schema"] == 1 && line["event"].is_string()));
+    assert!(lines.iter().all(|line| line["schema"] == 2 && line["event"].is_string()));
     assert_eq!(lines[0]["event"], "started");
     assert_eq!(lines[0]["cases"], 8);
     assert_eq!(lines.last().unwrap()["event"], "finished");
@@ -62,7 +62,7 @@ fn bytes_survive() {
     let outcomes = outcomes(&recorded());
     let pass = outcomes.iter().find(|one| one.case.test_name() == "memory::core::pass").unwrap();
     let entries = &pass.transcript.as_ref().unwrap().entries;
-    assert_eq!(entries[3].answer, Answer::Value(Some(b"\xff\x00]]>".to_vec())));
+    assert_eq!(entries[3].answer, Answer::Value(Some(b"\xff\x00]]>".to_vec().into())));
     assert_eq!(entries[5].answer, Answer::Keys(vec![b"<script>".to_vec(), b"\xfe".to_vec()]));
 }
 
@@ -108,12 +108,26 @@ fn every_answer_of_the_suite_survives() {
     assert_eq!(read, keeper.0);
 }
 
+/// A run as schema 1 had it: a long value in short, the calls of a race in a list, `inconclusive`.
+const OF_SCHEMA_1: &str = include_str!("schema-1.jsonl");
+
+#[test]
+fn a_run_of_schema_1_is_read_and_judged_alike() {
+    let outcomes = outcomes(OF_SCHEMA_1.as_bytes());
+    let judged = |one: &Outcome| judge(&one.case.scenario, one.transcript.as_ref().unwrap());
+    for outcome in &outcomes {
+        assert_eq!(judged(outcome), outcome.verdict, "{}", outcome.case.scenario.name);
+    }
+    let kinds = outcomes.iter().map(|one| std::mem::discriminant(&one.verdict));
+    assert_eq!(kinds.collect::<std::collections::HashSet<_>>().len(), 2);
+}
+
 #[rstest]
 #[case::empty("", "run.json:1: the file is empty")]
-#[case::no_json("nothing\n", "run.json:1: is no event of a recorded run: expected ident")]
+#[case::no_json("nothing\n", "run.json:1: invalid event of a recorded run: expected ident")]
 #[case::newer(
-    r#"{"schema":2,"event":"started"}"#,
-    "run.json:1: its schema is 2, and this kvspec reads 1"
+    r#"{"schema":3,"event":"started"}"#,
+    "run.json:1: its schema is 3, and this kvspec reads 2 and 1"
 )]
 #[case::middle(r#"{"schema":1,"event":"finished","took":0}"#, "begins with 'started'")]
 #[case::cut_off(
@@ -137,7 +151,7 @@ fn the_terminal_tells_as_much_as_is_wanted(
     let mut out = Vec::new();
     run(&mut Terminal::new(&mut out, Paint::new(false), false, "kvspec run").detail(detail));
     let out = String::from_utf8(out).unwrap();
-    assert!(out.contains("FAIL memory core/fail") && out.contains("memory 1 passed, 1 failed"));
-    assert_eq!(out.contains("pass memory core/pass"), has_passes, "{out}");
+    assert!(out.contains("  memory   core/fail\n") && out.contains("  1 passed, 1 failed, "));
+    assert_eq!(out.contains("  memory   core/pass\n"), has_passes, "{out}");
     assert_eq!(out.contains("0s +0s      b: read \"<script>\": "), has_transcripts, "{out}");
 }

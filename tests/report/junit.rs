@@ -177,7 +177,7 @@ fn a_reader_learns_why_a_case_did_not_pass() {
     assert_eq!(fail.file.as_deref(), Some("scripts/core/fail.kv"));
     let failure = fail.status.failure_as_ref();
     assert_eq!((&*failure.failure_type, &*failure.message), ("failed", "Wrong on purpose."));
-    assert!(failure.text.contains("\n  - read k: w\n  + read k: v\n"), "{failure:?}");
+    assert!(failure.text.contains("\n  -   6 │ read k: w\n  +     │ read k: v\n"), "{failure:?}");
     assert!(fail.system_out.as_deref().is_some_and(|out| out.contains("read k: v")), "{fail:?}");
 
     let known = case(0, "known").status.skipped_as_ref();

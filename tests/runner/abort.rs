@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use kvspec::backend::memory::MemoryStore;
 use kvspec::runner::Abort;
-use kvspec::store::{Result, Store};
+use kvspec::store::{Call, ErrorKind, Reply, Result};
 use kvspec::transcript::End;
 use kvspec::verdict::Verdict;
 
@@ -49,28 +49,19 @@ impl Twist for Stuck {
         Ok(())
     }
 
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        store.update(key, value).await
-    }
-
-    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        if self.ping {
-            return Err(kvspec::store::ErrorKind::Unavailable.into());
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        match &call {
+            Call::Update { .. } => tokio::time::sleep(Duration::from_millis(1)).await,
+            Call::Read { .. } if self.ping => return Err(ErrorKind::Unavailable.into()),
+            Call::Read { .. } => hang_if(self.read).await,
+            Call::Delete { key } => {
+                let is_first = is_fence(key) && self.fences.fetch_add(1, Ordering::Relaxed) == 0;
+                hang_if(self.delete || self.fence && is_first).await;
+            }
+            Call::Close {} => hang_if(self.close).await,
+            _ => {}
         }
-        hang_if(self.read).await;
-        store.read(key).await
-    }
-
-    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
-        let is_first = is_fence(key) && self.fences.fetch_add(1, Ordering::Relaxed) == 0;
-        hang_if(self.delete || self.fence && is_first).await;
-        store.delete(key).await
-    }
-
-    async fn close(&self, store: &MemoryStore) -> Result<()> {
-        hang_if(self.close).await;
-        store.close().await
+        call.perform(store).await
     }
 }
 
@@ -138,9 +129,12 @@ struct EndsLate(Abort);
 
 #[async_trait]
 impl Twist for EndsLate {
-    async fn delete(&self, _: &MemoryStore, _: &[u8]) -> Result<()> {
-        self.0.throw();
-        std::future::pending().await
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        if let Call::Delete { .. } = call {
+            self.0.throw();
+            std::future::pending::<()>().await;
+        }
+        call.perform(store).await
     }
 }
 

@@ -9,9 +9,7 @@ use futures_util::{Stream, StreamExt};
 use kvspec::backend::memory::MemoryStore;
 use kvspec::backend::{Backend, Clock, Instance};
 use kvspec::runner::{self, Settings};
-use kvspec::store::{
-    ErrorKind, LeaseId, Leases, Result, Store, StoreError, WatchEvent, WatchStream,
-};
+use kvspec::store::{Call, ErrorKind, Reply, Result, Store, StoreError, WatchBatch, WatchStream};
 use kvspec::transcript::End;
 use kvspec::verdict::Verdict;
 use rstest::rstest;
@@ -33,16 +31,15 @@ enum Bad {
 
 #[async_trait]
 impl Twist for Bad {
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        store.update(key, value).await?;
-        if !key.ends_with(b"bad") {
-            return Ok(());
-        }
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        let is_bad = matches!(&call, Call::Update { key, .. } if key.ends_with(b"bad"));
+        let reply = call.perform(store).await;
         match self {
+            _ if !is_bad => reply,
             Self::Errs => Err(ErrorKind::Other.into()),
             Self::Hangs => std::future::pending().await,
             Self::Panics => panic!("a bug in the store"),
-            Self::Closes => store.close().await,
+            Self::Closes => store.close().await.map(Reply::from),
         }
     }
 }
@@ -103,31 +100,26 @@ enum Removal {
 
 #[async_trait]
 impl Twist for Removal {
-    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
-        match self {
-            Self::Ignored => Ok(()),
-            Self::OneFails if key.ends_with(b"k1") => Err(ErrorKind::Denied.into()),
-            Self::MissingErrs if store.read(key).await?.is_none() => {
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        match (&call, self) {
+            (Call::Delete { .. }, Self::Ignored) => Ok(().into()),
+            (Call::Delete { key }, Self::OneFails) if key.ends_with(b"k1") => {
+                Err(ErrorKind::Denied.into())
+            }
+            (Call::Delete { key }, Self::MissingErrs) if store.read(key).await?.is_none() => {
                 Err(ErrorKind::KeyNotFound.into())
             }
-            Self::Panics if key.ends_with(b"k1") => panic!("a bug in delete"),
-            _ => store.delete(key).await,
+            (Call::Delete { key }, Self::Panics) if key.ends_with(b"k1") => {
+                panic!("a bug in delete")
+            }
+            (Call::Revoke { .. }, Self::RevokeFails) => {
+                Err(StoreError::new(ErrorKind::Denied, "not yours"))
+            }
+            (Call::Watch { prefix }, Self::WatchPanics) => {
+                Ok(Fragile(store.watch(prefix).await?).boxed().into())
+            }
+            _ => call.perform(store).await,
         }
-    }
-
-    async fn revoke(&self, store: &MemoryStore, lease: LeaseId) -> Result<()> {
-        match self {
-            Self::RevokeFails => Err(StoreError::new(ErrorKind::Denied, "not yours")),
-            _ => store.revoke(lease).await,
-        }
-    }
-
-    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
-        let stream = store.watch(prefix).await?;
-        Ok(match self {
-            Self::WatchPanics => Fragile(stream).boxed(),
-            _ => stream,
-        })
     }
 }
 
@@ -135,7 +127,7 @@ impl Twist for Removal {
 struct Fragile(WatchStream);
 
 impl Stream for Fragile {
-    type Item = Result<Vec<WatchEvent>>;
+    type Item = Result<WatchBatch>;
 
     fn poll_next(
         mut self: std::pin::Pin<&mut Self>,
@@ -158,15 +150,32 @@ const PLAIN: &str =
 
 #[rstest]
 #[case::ignored(Removal::Ignored, "4 keys are left below", 4)]
-#[case::one_fails(Removal::OneFails, "1 key is left below", 1)]
 #[case::a_lease(Removal::RevokeFails, "cleaning up failed", 0)]
+fn what_cannot_be_taken_away_is_noted_and_judged_by_no_scenario(
+    #[case] removal: Removal,
+    #[case] said: &str,
+    #[case] left: usize,
+) {
+    let stage = Stage::new(removal);
+    let run = stage.run(PLAIN);
+    assert_eq!(run.verdict, Verdict::Passed);
+    let End::LeftBehind(reason) = &run.transcript.end else { panic!("{:?}", run.transcript.end) };
+    assert!(reason.contains(said), "{reason}");
+    assert_eq!(stage.left().len(), left);
+}
+
+#[test]
+fn a_key_whose_deletion_is_refused_is_taken_away_by_a_transaction() {
+    let stage = Stage::new(Removal::OneFails);
+    let run = stage.run(PLAIN);
+    assert_eq!((&run.verdict, &run.transcript.end), (&Verdict::Passed, &End::Finished));
+    assert_eq!(stage.left(), []);
+}
+
+#[rstest]
 #[case::a_panic(Removal::Panics, "the store panicked while kvspec cleaned up: a bug in delete", 4)]
-#[case::a_watch(
-    Removal::WatchPanics,
-    "the store panicked while kvspec cleaned up: a bug in the watch",
-    0
-)]
-fn what_cannot_be_taken_away_is_said(
+#[case::a_watch(Removal::WatchPanics, "watch w panicked: a bug in the watch", 0)]
+fn a_store_that_panics_while_it_is_cleaned_is_an_error(
     #[case] removal: Removal,
     #[case] said: &str,
     #[case] left: usize,
@@ -180,7 +189,7 @@ fn what_cannot_be_taken_away_is_said(
 #[test]
 fn the_keys_that_are_left_are_named_and_where() {
     let run = Stage::new(Removal::Ignored).run("update k1 v\nupdate k2 v\n---\nok\n");
-    let reason = run.errored();
+    let End::LeftBehind(reason) = &run.transcript.end else { panic!("{:?}", run.transcript.end) };
     assert!(reason.starts_with("2 keys are left below \"/kvspec/run-"), "{reason}");
     assert!(reason.ends_with("/k2\"") && reason.contains("/k1\" "), "{reason}");
 }
@@ -206,27 +215,21 @@ struct EmptyKey(Arc<AtomicBool>);
 
 #[async_trait]
 impl Twist for EmptyKey {
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        if key.is_empty() {
-            self.0.store(true, Ordering::Relaxed);
-            return Ok(());
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        match &call {
+            Call::Update { key, .. } if key.is_empty() => {
+                self.0.store(true, Ordering::Relaxed);
+                Ok(().into())
+            }
+            Call::Read { key } if key.is_empty() => {
+                Ok(self.0.load(Ordering::Relaxed).then(|| b"mine".to_vec()).into())
+            }
+            Call::Delete { key } if key.is_empty() => {
+                self.0.store(false, Ordering::Relaxed);
+                Ok(().into())
+            }
+            _ => call.perform(store).await,
         }
-        store.update(key, value).await
-    }
-
-    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        match key.is_empty() {
-            true => Ok(self.0.load(Ordering::Relaxed).then(|| b"mine".to_vec())),
-            false => store.read(key).await,
-        }
-    }
-
-    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
-        if key.is_empty() {
-            self.0.store(false, Ordering::Relaxed);
-            return Ok(());
-        }
-        store.delete(key).await
     }
 }
 
@@ -282,6 +285,6 @@ fn a_store_that_panics_when_it_is_taken_down_crashes_nothing() {
     let backend = CollapsingBackend(stage.clone());
     let transcript = runner::run(&scenario, &backend, &Settings::default());
     let told = "collapsing panicked while it was taken down: a bug in drop";
-    assert_eq!(transcript.end, End::LeftBehind(told.into()));
+    assert_eq!(transcript.end, End::Collapsed(told.into()));
     assert_eq!(stage.left(), []);
 }

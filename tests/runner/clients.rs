@@ -1,11 +1,10 @@
 //! Several clients, closing, errors as answers, and panics of a store.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use kvspec::backend::memory::MemoryStore;
-use kvspec::store::{ErrorKind, LeaseId, Leases, Result, Store, StoreError, WatchStream};
+use kvspec::store::{Call, ErrorKind, Leases, Reply, Result, StoreError};
 use rstest::rstest;
 
 use super::stage::{Right, Stage, Twist};
@@ -55,11 +54,34 @@ impl Twist for OneClient {
 }
 
 #[test]
-fn a_client_that_cannot_be_opened_is_an_answer() {
+fn a_client_that_cannot_be_opened_is_no_answer_of_the_store() {
     let run = Stage::new(OneClient(Mutex::new(0))).run("read k\nb: read k\n---\nread k: (none)\n");
-    assert_eq!(run.observed(), ["read k: (none)\nb: read k: error: denied"]);
-    run.fails_at(3);
-    assert_eq!(run.mismatch().notes, ["b: read k: denied: one is enough"]);
+    assert_eq!(run.errored(), "opening a client of stage failed: denied: one is enough");
+    assert_eq!(run.transcript.entries.len(), 1, "the script did not go on");
+}
+
+/// A store that has no room for a while, and says so.
+struct Crowded(Mutex<usize>);
+
+#[async_trait]
+impl Twist for Crowded {
+    async fn open(&self) -> Result<()> {
+        let mut full = self.0.lock().unwrap();
+        *full = full.saturating_sub(1);
+        if *full == 0 { Ok(()) } else { Err(StoreError::new(ErrorKind::Unavailable, "no room")) }
+    }
+}
+
+#[rstest]
+#[case::for_a_moment(4, true)]
+#[case::for_long(40, false)]
+fn a_store_that_has_no_room_is_asked_again(#[case] refusals: usize, #[case] is_opened: bool) {
+    let stage = Stage::new(Crowded(Mutex::new(refusals)));
+    let run = stage.run("read k\n---\n(none)\n");
+    match is_opened {
+        true => run.passes(),
+        false => assert!(run.errored().ends_with("unavailable: no room"), "{:?}", run.verdict),
+    }
 }
 
 /// Words its errors in a way of its own.
@@ -67,8 +89,11 @@ struct Worded(&'static str);
 
 #[async_trait]
 impl Twist for Worded {
-    async fn keep_alive(&self, _: &MemoryStore, _: LeaseId) -> Result<Duration> {
-        Err(StoreError::new(ErrorKind::LeaseNotFound, self.0))
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        match call {
+            Call::KeepAlive { .. } => Err(StoreError::new(ErrorKind::LeaseNotFound, self.0)),
+            call => call.perform(store).await,
+        }
     }
 }
 
@@ -85,7 +110,10 @@ fn the_wording_of_an_error_is_told_where_the_error_was_not_expected() {
     let script = "lease a ttl=60s\nkeep_alive unknown\nkeep_alive a\n---\nkeep_alive unknown: error: lease not found\n";
     let run = Stage::new(Worded("no such thing")).run(script);
     run.fails_at(4);
-    assert_eq!(run.mismatch().notes, ["keep_alive a: lease not found: no such thing"]);
+    assert_eq!(
+        run.mismatch().notes,
+        ["the store said: keep_alive a: lease not found: no such thing"]
+    );
 }
 
 /// Panics in one call.
@@ -122,22 +150,14 @@ impl Twist for Panics {
         Ok(())
     }
 
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        assert!(*self != Self::Update, "a bug in update\nof two lines");
-        store.update(key, value).await
-    }
-
-    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        assert!(*self != Self::Read, "a bug in read");
-        if *self == Self::Ping {
-            return Err(ErrorKind::Unavailable.into());
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        match (&call, self) {
+            (Call::Update { .. }, Self::Update) => panic!("a bug in update\nof two lines"),
+            (Call::Read { .. }, Self::Read) => panic!("a bug in read"),
+            (Call::Watch { .. }, Self::Watch) => panic!("a bug in watch"),
+            (Call::Read { .. }, Self::Ping) => Err(ErrorKind::Unavailable.into()),
+            _ => call.perform(store).await,
         }
-        store.read(key).await
-    }
-
-    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
-        assert!(*self != Self::Watch, "a bug in watch");
-        store.watch(prefix).await
     }
 }
 
@@ -160,9 +180,9 @@ fn a_panic_is_an_answer_and_the_script_goes_on(
 }
 
 #[rstest]
-#[case::instance(Panics::Instance, "stage panicked: a bug in instance")]
-#[case::open(Panics::Open, "stage panicked: a bug in open")]
-#[case::base_prefix(Panics::BasePrefix, "stage panicked: a bug in base_prefix")]
+#[case::instance(Panics::Instance, "making a store of stage panicked: a bug in instance")]
+#[case::open(Panics::Open, "opening a client of stage panicked: a bug in open")]
+#[case::base_prefix(Panics::BasePrefix, "opening a client of stage panicked: a bug in base_prefix")]
 #[case::ping(Panics::Ping, "the store's ping panicked: a bug in ping")]
 fn a_panic_beside_the_calls_is_no_crash(#[case] panics: Panics, #[case] told: &str) {
     let run = Stage::new(panics).run("read k\n---\n(none)\n");
@@ -174,9 +194,14 @@ fn a_panic_in_a_lease_call_names_its_line_too() {
     struct Keeps;
     #[async_trait]
     impl Twist for Keeps {
-        async fn keep_alive(&self, store: &MemoryStore, lease: LeaseId) -> Result<Duration> {
-            let left = store.time_to_live(lease).await?;
-            panic!("{} keys are too many", left.keys.len());
+        async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+            match call {
+                Call::KeepAlive { lease } => {
+                    let left = store.time_to_live(lease).await?;
+                    panic!("{} keys are too many", left.keys.len());
+                }
+                call => call.perform(store).await,
+            }
         }
     }
     let run = Stage::new(Keeps).run("lease a ttl=60s\nkeep_alive a\nread k\n---\nread k: (none)\n");

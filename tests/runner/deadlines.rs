@@ -10,7 +10,7 @@ use kvspec::backend::Backend;
 use kvspec::backend::memory::MemoryStore;
 use kvspec::runner;
 use kvspec::scenario;
-use kvspec::store::{Lease, LeaseId, Leases, Result, Store, TimeToLive, WatchStream};
+use kvspec::store::{Call, Reply, Result, Store};
 use kvspec::verdict::{Verdict, judge};
 use rstest::rstest;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -23,19 +23,10 @@ enum Hang {
     Instance,
     Open,
     SecondOpen,
-    Update,
-    UpdateWithTtl,
-    Delete,
-    Read,
-    List,
-    Watch,
+    /// The call of this method.
+    Call(&'static str),
+    /// The next event of a watch.
     Event,
-    Close,
-    Lease,
-    UpdateWithLease,
-    KeepAlive,
-    TimeToLive,
-    Revoke,
 }
 
 struct Hangs(Hang, AtomicUsize);
@@ -63,79 +54,12 @@ impl Twist for Hangs {
         Ok(())
     }
 
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        self.at(Hang::Update).await;
-        store.update(key, value).await
-    }
-
-    async fn update_with_ttl(
-        &self,
-        store: &MemoryStore,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        self.at(Hang::UpdateWithTtl).await;
-        store.update_with_ttl(key, value, ttl).await
-    }
-
-    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
-        self.at(Hang::Delete).await;
-        store.delete(key).await
-    }
-
-    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.at(Hang::Read).await;
-        store.read(key).await
-    }
-
-    async fn list(&self, store: &MemoryStore, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        self.at(Hang::List).await;
-        store.list(prefix).await
-    }
-
-    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
-        self.at(Hang::Watch).await;
-        if self.0 == Hang::Event {
-            return Ok(stream::pending().boxed());
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        match (call, self.0) {
+            (Call::Watch { .. }, Hang::Event) => Ok(stream::pending().boxed().into()),
+            (call, Hang::Call(method)) if call.method() == method => std::future::pending().await,
+            (call, _) => call.perform(store).await,
         }
-        store.watch(prefix).await
-    }
-
-    async fn close(&self, store: &MemoryStore) -> Result<()> {
-        self.at(Hang::Close).await;
-        store.close().await
-    }
-
-    async fn lease(&self, store: &MemoryStore, ttl: Duration) -> Result<Lease> {
-        self.at(Hang::Lease).await;
-        store.lease(ttl).await
-    }
-
-    async fn update_with_lease(
-        &self,
-        store: &MemoryStore,
-        key: &[u8],
-        value: &[u8],
-        lease: LeaseId,
-    ) -> Result<()> {
-        self.at(Hang::UpdateWithLease).await;
-        store.update_with_lease(key, value, lease).await
-    }
-
-    async fn keep_alive(&self, store: &MemoryStore, lease: LeaseId) -> Result<Duration> {
-        self.at(Hang::KeepAlive).await;
-        store.keep_alive(lease).await
-    }
-
-    async fn time_to_live(&self, store: &MemoryStore, lease: LeaseId) -> Result<TimeToLive> {
-        self.at(Hang::TimeToLive).await;
-        store.time_to_live(lease).await
-    }
-
-    async fn revoke(&self, store: &MemoryStore, lease: LeaseId) -> Result<()> {
-        self.at(Hang::Revoke).await;
-        store.revoke(lease).await
     }
 }
 
@@ -144,42 +68,49 @@ fn stage(hang: Hang) -> Stage {
 }
 
 #[rstest]
-#[case::update(Hang::Update, "update k v", "error: deadline exceeded")]
-#[case::update_with_ttl(Hang::UpdateWithTtl, "update k v ttl=2s", "error: deadline exceeded")]
-#[case::read(Hang::Read, "read k", "error: deadline exceeded")]
-#[case::watch(Hang::Watch, "watch k as=w", "error: deadline exceeded")]
+#[case::update(Hang::Call("update"), "update k v", "error: deadline exceeded")]
+#[case::update_with_ttl(
+    Hang::Call("update_with_ttl"),
+    "update k v ttl=2s",
+    "error: deadline exceeded"
+)]
+#[case::read(Hang::Call("read"), "read k", "error: deadline exceeded")]
+#[case::watch(Hang::Call("watch"), "watch k as=w", "error: deadline exceeded")]
 #[case::next(Hang::Event, "watch k as=w\nnext w", "next w: error: deadline exceeded")]
 #[case::events(Hang::Event, "watch k as=w\nevents w", "events w: error: deadline exceeded")]
-#[case::close(Hang::Close, "close", "error: deadline exceeded")]
-#[case::lease(Hang::Lease, "lease a ttl=2s", "error: deadline exceeded")]
+#[case::close(Hang::Call("close"), "close", "error: deadline exceeded")]
+#[case::lease(Hang::Call("lease"), "lease a ttl=2s", "error: deadline exceeded")]
 #[case::update_with_lease(
-    Hang::UpdateWithLease,
+    Hang::Call("update_with_lease"),
     "lease a ttl=2s\nupdate k v lease=a",
     "update k: error: deadline exceeded"
 )]
 #[case::keep_alive(
-    Hang::KeepAlive,
+    Hang::Call("keep_alive"),
     "lease a ttl=60s\nkeep_alive a",
     "keep_alive a: error: deadline exceeded"
 )]
 #[case::time_to_live(
-    Hang::TimeToLive,
+    Hang::Call("time_to_live"),
     "lease a ttl=60s\ntime_to_live a",
     "time_to_live a: error: deadline exceeded"
 )]
 #[case::expire_lease(
-    Hang::TimeToLive,
+    Hang::Call("time_to_live"),
     "lease a ttl=2s\nexpire lease=a",
     "expire: error: deadline exceeded"
 )]
-#[case::expire_key(Hang::Read, "update k v ttl=2s\nexpire k", "expire: error: deadline exceeded")]
-#[case::fill(Hang::Update, "fill k count=50", "error: deadline exceeded")]
+#[case::expire_key(
+    Hang::Call("read"),
+    "update k v ttl=2s\nexpire k",
+    "expire: error: deadline exceeded"
+)]
+#[case::fill(Hang::Call("update"), "fill k count=50", "error: deadline exceeded")]
 #[case::fill_beside(
-    Hang::Update,
+    Hang::Call("update"),
     "fill k count=50 as=f\njoin f",
     "join f: error: deadline exceeded"
 )]
-#[case::another_client(Hang::SecondOpen, "b: read k", "b: error: deadline exceeded")]
 fn a_call_that_hangs_is_told_at_its_command(
     #[case] hang: Hang,
     #[case] commands: &str,
@@ -195,10 +126,17 @@ fn a_call_that_hangs_is_told_at_its_command(
     assert_eq!(run.mismatch().notes.len(), 1, "the store's words say how long it was waited for");
 }
 
+#[test]
+fn a_client_that_hangs_while_it_is_opened_is_no_answer_of_the_store() {
+    let run = stage(Hang::SecondOpen).run("b: read k\n---\nok\n");
+    let told = "opening a client of stage failed: deadline exceeded: open did not end in time";
+    assert_eq!(run.errored(), told);
+}
+
 #[rstest]
-#[case::delete(Hang::Delete, "update k v\ndelete k", 3)]
-#[case::list(Hang::List, "list k", 2)]
-#[case::revoke(Hang::Revoke, "lease a ttl=60s\nrevoke a", 3)]
+#[case::delete(Hang::Call("delete"), "update k v\ndelete k", 3)]
+#[case::list(Hang::Call("list"), "list k", 2)]
+#[case::revoke(Hang::Call("revoke"), "lease a ttl=60s\nrevoke a", 3)]
 fn what_cleaning_up_needs_hangs_there_too_and_the_line_is_still_named(
     #[case] hang: Hang,
     #[case] commands: &str,
@@ -211,8 +149,8 @@ fn what_cleaning_up_needs_hangs_there_too_and_the_line_is_still_named(
 }
 
 #[rstest]
-#[case::instance(Hang::Instance, "no instance of stage could be had within 30s")]
-#[case::open(Hang::Open, "no client of stage could be opened")]
+#[case::instance(Hang::Instance, "making a store of stage did not end within 30s")]
+#[case::open(Hang::Open, "opening a client of stage failed")]
 fn a_store_that_cannot_be_opened_is_no_verdict_on_it(#[case] hang: Hang, #[case] reason: &str) {
     let run = stage(hang).run("read k\n---\n(none)\n");
     assert!(run.errored().contains(reason), "{:?}", run.verdict);
@@ -220,14 +158,14 @@ fn a_store_that_cannot_be_opened_is_no_verdict_on_it(#[case] hang: Hang, #[case]
 
 #[test]
 fn the_first_hang_costs_the_whole_deadline_and_the_others_little() {
-    let run = stage(Hang::Read).run("read a\nread b\nread c\n---\nok\n");
+    let run = stage(Hang::Call("read")).run("read a\nread b\nread c\n---\nok\n");
     let took: Vec<_> = run.transcript.entries.iter().map(|entry| entry.took.as_secs()).collect();
     assert_eq!(took, [10, 1, 1]);
 }
 
 #[test]
 fn the_deadline_is_the_one_that_was_set() {
-    let run = stage(Hang::Read).deadline(Duration::from_secs(3)).run("read a\n---\nok\n");
+    let run = stage(Hang::Call("read")).deadline(Duration::from_secs(3)).run("read a\n---\nok\n");
     assert_eq!(run.transcript.entries[0].took, Duration::from_secs(3));
 }
 
@@ -236,14 +174,11 @@ struct HighFloor;
 
 #[async_trait]
 impl Twist for HighFloor {
-    async fn update_with_ttl(
-        &self,
-        store: &MemoryStore,
-        key: &[u8],
-        value: &[u8],
-        _: Duration,
-    ) -> Result<Duration> {
-        store.update_with_ttl(key, value, Duration::from_secs(30)).await
+    async fn call(&self, store: &MemoryStore, mut call: Call) -> Result<Reply> {
+        if let Call::UpdateWithTtl { ttl, .. } = &mut call {
+            *ttl = Duration::from_secs(30);
+        }
+        call.perform(store).await
     }
 }
 
@@ -262,7 +197,8 @@ struct StandsStill;
 
 #[async_trait]
 impl Twist for StandsStill {
-    async fn read(&self, _: &MemoryStore, _: &[u8]) -> Result<Option<Vec<u8>>> {
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        let Call::Read { .. } = call else { return call.perform(store).await };
         let (relay, relayed) = tokio::sync::oneshot::channel();
         // The answer passes another task, as those of a network client do: when the process wakes up, the deadline and
         // the answer are both due.
@@ -271,7 +207,7 @@ impl Twist for StandsStill {
             relay.send(b"v".to_vec()).expect("it is waited for");
         });
         tokio::spawn(async { std::thread::sleep(Duration::from_millis(900)) });
-        Ok(relayed.await.ok())
+        Ok(relayed.await.ok().into())
     }
 }
 
@@ -293,41 +229,18 @@ impl LockedByWatch {
 
 #[async_trait]
 impl Twist for LockedByWatch {
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        let _lock = self.lock().await;
-        store.update(key, value).await
-    }
-
-    async fn update_with_ttl(
-        &self,
-        store: &MemoryStore,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        let _lock = self.lock().await;
-        store.update_with_ttl(key, value, ttl).await
-    }
-
-    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        let _lock = self.lock().await;
-        store.read(key).await
-    }
-
-    async fn lease(&self, store: &MemoryStore, ttl: Duration) -> Result<Lease> {
-        let _lock = self.lock().await;
-        store.lease(ttl).await
-    }
-
-    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
-        let lock = self.lock().await;
-        let stream = store.watch(prefix).await?;
-        Ok(stream
-            .map(move |batch| {
-                let _held = &lock;
-                batch
-            })
-            .boxed())
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        let lock = match &call {
+            Call::Update { .. }
+            | Call::UpdateWithTtl { .. }
+            | Call::Read { .. }
+            | Call::Lease { .. }
+            | Call::Watch { .. } => self.lock().await,
+            _ => return call.perform(store).await,
+        };
+        let Call::Watch { prefix } = call else { return call.perform(store).await };
+        let stream = store.watch(&prefix).await?;
+        Ok(stream.map(move |batch| (&lock, batch).1).boxed().into())
     }
 }
 
@@ -337,20 +250,24 @@ struct LockedByUpdate(AtomicUsize);
 
 #[async_trait]
 impl Twist for LockedByUpdate {
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        tokio::time::sleep(Duration::from_millis(1)).await;
-        let updated = store.update(key, value).await;
-        self.0.fetch_sub(1, Ordering::SeqCst);
-        updated
-    }
-
-    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
-        tokio::task::yield_now().await;
-        if self.0.load(Ordering::SeqCst) > 0 {
-            std::future::pending::<()>().await;
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        match call {
+            Call::Update { .. } => {
+                self.0.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let updated = call.perform(store).await;
+                self.0.fetch_sub(1, Ordering::SeqCst);
+                updated
+            }
+            Call::Watch { .. } => {
+                tokio::task::yield_now().await;
+                if self.0.load(Ordering::SeqCst) > 0 {
+                    std::future::pending::<()>().await;
+                }
+                call.perform(store).await
+            }
+            call => call.perform(store).await,
         }
-        store.watch(prefix).await
     }
 }
 
@@ -382,7 +299,7 @@ fn embedded(name: &str) -> scenario::Scenario {
 
 #[test]
 fn on_the_walls_clock_a_hang_takes_its_deadline_and_no_more() {
-    let stage = Stage::wall(Hangs(Hang::Read, AtomicUsize::new(0)));
+    let stage = Stage::wall(Hangs(Hang::Call("read"), AtomicUsize::new(0)));
     let stage = stage.deadline(Duration::from_millis(400));
     let started = Instant::now();
     let run = stage.run("update k v\nread k\n---\nread k: v\n");
@@ -412,9 +329,11 @@ impl Twist for Blocks {
         Ok(())
     }
 
-    async fn read(&self, _: &MemoryStore, _: &[u8]) -> Result<Option<Vec<u8>>> {
-        block();
-        Ok(None)
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        if let Call::Read { .. } = call {
+            block();
+        }
+        call.perform(store).await
     }
 }
 

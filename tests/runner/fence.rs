@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use futures_util::{StreamExt, stream};
 use kvspec::backend::memory::MemoryStore;
-use kvspec::store::{ErrorKind, Result, Store, StoreError, WatchEvent, WatchStream};
+use kvspec::store::{Call, ErrorKind, Reply, Result, Store, StoreError, WatchEvent};
 use rstest::rstest;
 
 use super::stage::{Right, Stage, Twist, is_fence, turned};
@@ -37,7 +37,9 @@ enum Watching {
 
 #[async_trait]
 impl Twist for Watching {
-    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        let Call::Watch { prefix } = call else { return call.perform(store).await };
+        let prefix = prefix.as_slice();
         let mut held = Vec::new();
         match self {
             Self::Late | Self::TwiceLater => {
@@ -74,9 +76,9 @@ impl Twist for Watching {
             }
             Self::Fails => {
                 let error = Err(StoreError::new(ErrorKind::Unavailable, "the line was cut"));
-                Ok(store.watch(prefix).await?.take(2).chain(stream::iter([error])).boxed())
+                Ok(store.watch(prefix).await?.take(2).chain(stream::iter([error])).boxed().into())
             }
-            Self::Ends => Ok(store.watch(prefix).await?.take(2).boxed()),
+            Self::Ends => Ok(store.watch(prefix).await?.take(2).boxed().into()),
             Self::Stray => {
                 let stray = WatchEvent::put("/elsewhere", "v");
                 turned(store, prefix, move |event| vec![stray.clone(), event]).await
@@ -84,7 +86,8 @@ impl Twist for Watching {
             Self::Reread => {
                 turned(store, prefix, |event| match event {
                     WatchEvent::Put { key, mod_revision, .. } if !is_fence(&key) => {
-                        vec![WatchEvent::Put { key, value: b"now".into(), mod_revision }]
+                        let event = WatchEvent::put(key, b"now");
+                        vec![mod_revision.into_iter().fold(event, WatchEvent::at)]
                     }
                     other => vec![other],
                 })
@@ -157,14 +160,11 @@ struct Written(Arc<Mutex<Vec<Vec<u8>>>>);
 
 #[async_trait]
 impl Twist for Written {
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().push(key.into());
-        store.update(key, value).await
-    }
-
-    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
-        self.0.lock().unwrap().push(key.into());
-        store.delete(key).await
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        if let Call::Update { key, .. } | Call::Delete { key } = &call {
+            self.0.lock().unwrap().push(key.clone());
+        }
+        call.perform(store).await
     }
 }
 
@@ -207,28 +207,27 @@ struct Standing {
 
 #[async_trait]
 impl Twist for Standing {
-    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
-        if is_fence(key) && !std::mem::replace(&mut *self.done.lock().unwrap(), true) {
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        if let Call::Delete { key } = &call
+            && is_fence(key)
+            && !std::mem::replace(&mut *self.done.lock().unwrap(), true)
+        {
             if self.hangs {
                 std::future::pending::<()>().await;
             }
             return Err(ErrorKind::Other.into());
         }
-        store.delete(key).await
+        call.perform(store).await
     }
 }
 
 #[rstest]
-#[case::by_an_error(false, "events w: error: other")]
-#[case::by_hanging(true, "events w: error: deadline exceeded")]
-fn a_fence_that_could_not_be_deleted_is_told_and_taken_away_in_the_end(
-    #[case] hangs: bool,
-    #[case] told: &str,
-) {
+#[case::by_an_error(false)]
+#[case::by_hanging(true)]
+fn a_fence_that_could_not_be_deleted_accuses_nobody_and_is_deleted_in_the_end(#[case] hangs: bool) {
     let stage = Stage::new(Standing { hangs, ..Standing::default() });
     let run = stage
         .run("watch k as=w\nupdate k v\nevents w\nlist k\n---\nevents w: put k v\nlist k: k\n");
-    assert!(run.observed()[0].contains(told), "{:?}", run.observed());
-    run.fails_at(4);
+    run.passes();
     assert_eq!(stage.left(), []);
 }

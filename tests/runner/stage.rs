@@ -11,12 +11,12 @@ use kvspec::backend::{Backend, Clock, Instance};
 use kvspec::runner::{self, Settings};
 use kvspec::scenario::Scenario;
 use kvspec::store::{
-    Lease, LeaseId, Leases, Limits, Result, Store, TimeToLive, WatchEvent, WatchStream,
+    Call, Extension, Layer, Layered, LeaseId, Leases, Limits, Reply, Result, Store, WatchEvent,
 };
 use kvspec::transcript::Transcript;
 use kvspec::verdict::{Mismatch, Verdict, judge, observed_text};
 
-/// What a store does otherwise than the memory store below it; each call is the memory store's unless it is replaced.
+/// What a store does otherwise than the memory store below it; each call is the memory store's unless it is taken over.
 #[async_trait]
 pub trait Twist: Send + Sync + 'static {
     fn base_prefix(&self) -> &[u8] {
@@ -35,64 +35,8 @@ pub trait Twist: Send + Sync + 'static {
         Ok(())
     }
 
-    async fn update(&self, store: &MemoryStore, key: &[u8], value: &[u8]) -> Result<()> {
-        store.update(key, value).await
-    }
-
-    async fn update_with_ttl(
-        &self,
-        store: &MemoryStore,
-        key: &[u8],
-        value: &[u8],
-        ttl: Duration,
-    ) -> Result<Duration> {
-        store.update_with_ttl(key, value, ttl).await
-    }
-
-    async fn delete(&self, store: &MemoryStore, key: &[u8]) -> Result<()> {
-        store.delete(key).await
-    }
-
-    async fn read(&self, store: &MemoryStore, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        store.read(key).await
-    }
-
-    async fn list(&self, store: &MemoryStore, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        store.list(prefix).await
-    }
-
-    async fn watch(&self, store: &MemoryStore, prefix: &[u8]) -> Result<WatchStream> {
-        store.watch(prefix).await
-    }
-
-    async fn close(&self, store: &MemoryStore) -> Result<()> {
-        store.close().await
-    }
-
-    async fn lease(&self, store: &MemoryStore, ttl: Duration) -> Result<Lease> {
-        store.lease(ttl).await
-    }
-
-    async fn update_with_lease(
-        &self,
-        store: &MemoryStore,
-        key: &[u8],
-        value: &[u8],
-        lease: LeaseId,
-    ) -> Result<()> {
-        store.update_with_lease(key, value, lease).await
-    }
-
-    async fn keep_alive(&self, store: &MemoryStore, lease: LeaseId) -> Result<Duration> {
-        store.keep_alive(lease).await
-    }
-
-    async fn time_to_live(&self, store: &MemoryStore, lease: LeaseId) -> Result<TimeToLive> {
-        store.time_to_live(lease).await
-    }
-
-    async fn revoke(&self, store: &MemoryStore, lease: LeaseId) -> Result<()> {
-        store.revoke(lease).await
+    async fn call(&self, store: &MemoryStore, call: Call) -> Result<Reply> {
+        call.perform(store).await
     }
 }
 
@@ -107,6 +51,8 @@ pub struct Stage {
     pub twist: Arc<dyn Twist>,
     pub keys: Arc<MemoryStore>,
     pub clock: Clock,
+    /// The clock that its transcripts are judged by.
+    pub judges: Clock,
     pub lag: Duration,
     pub settings: Settings,
     pub name: &'static str,
@@ -121,6 +67,7 @@ impl Stage {
             twist: Arc::new(twist),
             keys: Arc::new(MemoryStore::new()),
             clock: Clock::Virtual,
+            judges: Clock::Virtual,
             lag: Duration::from_millis(1),
             settings: Settings::default(),
             name: "stage",
@@ -130,7 +77,12 @@ impl Stage {
 
     /// The same on the wall's clock.
     pub fn wall(twist: impl Twist) -> Self {
-        Self { clock: Clock::Wall, lag: Duration::from_millis(300), ..Self::new(twist) }
+        Self {
+            clock: Clock::Wall,
+            judges: Clock::Wall,
+            lag: Duration::from_millis(300),
+            ..Self::new(twist)
+        }
     }
 
     pub fn lag(self, lag: Duration) -> Self {
@@ -142,13 +94,19 @@ impl Stage {
         self
     }
 
+    /// Judges as if its times were those of the wall's clock, on which a machine may be slow.
+    pub fn judged_by_the_wall(self) -> Self {
+        Self { judges: Clock::Wall, ..self }
+    }
+
     /// Runs a script without its law.
     pub fn run(&self, script: &str) -> Run {
         self.run_scenario(scenario(script))
     }
 
     pub fn run_scenario(&self, scenario: Scenario) -> Run {
-        let transcript = runner::run(&scenario, self, &self.settings);
+        let mut transcript = runner::run(&scenario, self, &self.settings);
+        transcript.clock = self.judges;
         let verdict = judge(&scenario, &transcript);
         Run { scenario, transcript, verdict }
     }
@@ -253,7 +211,7 @@ impl Backend for Stage {
     }
 
     fn limits(&self) -> Limits {
-        Limits { expiry_lag: self.lag, ..Limits::default() }
+        Limits::default().with_expiry_lag(self.lag)
     }
 
     async fn instance(&self) -> Result<Box<dyn Instance>> {
@@ -266,8 +224,8 @@ impl Backend for Stage {
 impl Instance for Stage {
     async fn open(&self) -> Result<Box<dyn Store>> {
         self.twist.open().await?;
-        let (twist, granted) = (self.twist.clone(), self.granted.clone());
-        Ok(Box::new(Twisted { twist, granted, store: self.keys.client() }))
+        let played = Played { twist: self.twist.clone(), granted: self.granted.clone() };
+        Ok(Box::new(Layered::new(Arc::new(played), self.keys.client(), 0)))
     }
 
     async fn ping(&self) -> Result<()> {
@@ -275,78 +233,28 @@ impl Instance for Stage {
     }
 }
 
-/// One client of a twisted store.
-struct Twisted {
+/// A twist as a layer, which shows leases alone.
+struct Played {
     twist: Arc<dyn Twist>,
-    store: MemoryStore,
     granted: Arc<Mutex<Vec<LeaseId>>>,
 }
 
 #[async_trait]
-impl Store for Twisted {
-    fn base_prefix(&self) -> &[u8] {
+impl Layer<MemoryStore> for Played {
+    async fn call(&self, next: &Arc<MemoryStore>, _: usize, call: Call) -> Result<Reply> {
+        let reply = self.twist.call(next, call).await?;
+        if let Reply::Lease(lease) = &reply {
+            self.granted.lock().expect("no test panics with the list").push(lease.id);
+        }
+        Ok(reply)
+    }
+
+    fn base_prefix<'a>(&'a self, _: &'a MemoryStore) -> &'a [u8] {
         self.twist.base_prefix()
     }
 
-    async fn update(&self, key: &[u8], value: &[u8]) -> Result<()> {
-        self.twist.update(&self.store, key, value).await
-    }
-
-    async fn update_with_ttl(&self, key: &[u8], value: &[u8], ttl: Duration) -> Result<Duration> {
-        self.twist.update_with_ttl(&self.store, key, value, ttl).await
-    }
-
-    async fn delete(&self, key: &[u8]) -> Result<()> {
-        self.twist.delete(&self.store, key).await
-    }
-
-    async fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        self.twist.read(&self.store, key).await
-    }
-
-    async fn list(&self, prefix: &[u8]) -> Result<Vec<Vec<u8>>> {
-        self.twist.list(&self.store, prefix).await
-    }
-
-    async fn watch(&self, prefix: &[u8]) -> Result<WatchStream> {
-        self.twist.watch(&self.store, prefix).await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.twist.close(&self.store).await
-    }
-
-    fn leases(&self) -> Option<&dyn Leases> {
-        Some(self)
-    }
-}
-
-#[async_trait]
-impl Leases for Twisted {
-    async fn lease(&self, ttl: Duration) -> Result<Lease> {
-        let lease = self.twist.lease(&self.store, ttl).await?;
-        self.granted.lock().expect("no test panics with the list").push(lease.id);
-        Ok(lease)
-    }
-
-    async fn lease_with_id(&self, id: LeaseId, ttl: Duration) -> Result<Lease> {
-        self.store.lease_with_id(id, ttl).await
-    }
-
-    async fn update_with_lease(&self, key: &[u8], value: &[u8], lease: LeaseId) -> Result<()> {
-        self.twist.update_with_lease(&self.store, key, value, lease).await
-    }
-
-    async fn keep_alive(&self, lease: LeaseId) -> Result<Duration> {
-        self.twist.keep_alive(&self.store, lease).await
-    }
-
-    async fn time_to_live(&self, lease: LeaseId) -> Result<TimeToLive> {
-        self.twist.time_to_live(&self.store, lease).await
-    }
-
-    async fn revoke(&self, lease: LeaseId) -> Result<()> {
-        self.twist.revoke(&self.store, lease).await
+    fn shows(&self, extension: Extension) -> bool {
+        extension == Extension::Leases
     }
 }
 
@@ -357,11 +265,11 @@ pub async fn turned(
     store: &MemoryStore,
     prefix: &[u8],
     mut turn: impl FnMut(WatchEvent) -> Vec<WatchEvent> + Send + 'static,
-) -> Result<WatchStream> {
+) -> Result<Reply> {
     let stream = store.watch(prefix).await?;
-    let batches =
-        stream.map(move |batch| Ok(batch?.into_iter().map(bare).flat_map(&mut turn).collect()));
-    Ok(batches.boxed())
+    let batches = stream
+        .map(move |batch| Ok(batch?.events.into_iter().map(bare).flat_map(&mut turn).collect()));
+    Ok(batches.boxed().into())
 }
 
 /// An event as a store without revisions tells it.

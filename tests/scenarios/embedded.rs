@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use kvspec::contract;
 use kvspec::scenario::lines::blocks;
-use kvspec::scenario::{self, Scenario};
+use kvspec::scenario::words::quote;
+use kvspec::scenario::{self, Reading, Scenario};
 use rstest::rstest;
 
 fn all() -> Vec<Scenario> {
@@ -58,7 +59,10 @@ fn each_is_named_in_kebab_case() {
         (2..=3).contains(&one.name.split('/').count())
     });
     each_must("a file is named as its scenario", |one| {
-        one.path.to_string_lossy() == format!("scenarios/{}.kv", one.name)
+        let is_second =
+            matches!(one.reading, Reading::WhenAsked(_)) && one.text.contains("# unread: too\n");
+        let name = if is_second { one.name.trim_end_matches("-unread") } else { &one.name };
+        one.path.to_string_lossy() == format!("scenarios/{name}.kv")
     });
 }
 
@@ -110,4 +114,30 @@ fn the_embedded_suite_is_the_folder() {
         all.iter().map(|one| (one.name.clone(), one.text.clone())).collect()
     };
     assert!(told(&files) == told(&all()), "the crate was built from other files");
+}
+
+#[test]
+fn every_command_of_the_suite_prints_as_its_script_has_it() {
+    let mut others = Vec::new();
+    for scenario in scenario::embedded().unwrap() {
+        let lines: Vec<_> = scenario.text.lines().collect();
+        for (line, command) in &scenario.commands {
+            let written = lines[line - 1];
+            let written = match written.split_once(": ") {
+                Some((client, rest)) if client.chars().all(char::is_alphanumeric) => rest,
+                _ => written,
+            };
+            // A word may stand in quotes that it does not need.
+            let bare =
+                |word: &str| match word.strip_prefix('"').and_then(|word| word.strip_suffix('"')) {
+                    Some(word) if quote(word.as_bytes()) == word => word.to_string(),
+                    _ => word.into(),
+                };
+            let written = written.split(' ').map(bare).collect::<Vec<_>>().join(" ");
+            if command.to_string() != written {
+                others.push(format!("{}:{line}: {written} is {command}", scenario.path.display()));
+            }
+        }
+    }
+    assert!(others.is_empty(), "{}", others.join("\n"));
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use kvspec::scenario::{self, Need, Scenario, ScenarioError};
+use kvspec::scenario::{self, Need, Reading, Scenario, ScenarioError};
 use rstest::rstest;
 
 fn parse(below: &str, text: &str) -> Result<Scenario, ScenarioError> {
@@ -28,8 +28,33 @@ fn the_header_says_what_the_scenario_is() {
     assert_eq!(one.source, "here and there");
     assert_eq!(one.exclusive.as_deref(), Some("it counts every key"));
     assert_eq!(one.needs, [Need::Leases, Need::BinaryKeys]);
-    assert_eq!(one.patience, Duration::from_secs(2));
+    assert_eq!(one.max_wait, Duration::from_secs(2));
     assert_eq!(one.text, text);
+}
+
+#[test]
+fn a_script_whose_watches_go_unread_too_makes_two_scenarios() {
+    let text = "# A law.\n# unread: too\nwatch k as=w\nevents w\n---\n(no events)\n";
+    let ways: Vec<_> = parse("lease/x.kv", text).unwrap().ways().collect();
+    let [read, unread] = ways.as_slice() else { panic!("{ways:?}") };
+    assert_eq!((read.name.as_str(), &read.reading), ("lease/x", &Reading::Both));
+    assert_eq!(unread.name, "lease/x-unread");
+    assert_eq!(unread.law, "A law, on a watch that is not read meanwhile.");
+    assert!(matches!(unread.reading, Reading::WhenAsked(_)));
+    assert_eq!((&unread.path, &unread.text, &unread.needs), (&read.path, &read.text, &read.needs));
+    for way in &ways {
+        let recalled = Scenario::recall(&way.name, way.path.clone(), text.into()).unwrap();
+        assert_eq!(recalled, *way, "a recorded run names its way");
+    }
+}
+
+#[test]
+fn a_script_about_a_watch_that_nobody_reads_is_one_scenario() {
+    let text = "# A law.\n# unread: it says so\nwatch k as=w\nevents w\n---\n(no events)\n";
+    let ways: Vec<_> = parse("x-unread.kv", text).unwrap().ways().collect();
+    let [unread] = ways.as_slice() else { panic!("{ways:?}") };
+    assert_eq!(unread.reading, Reading::WhenAsked("it says so".into()));
+    assert_eq!(Scenario::recall("x-unread", unread.path.clone(), text.into()).unwrap(), *unread);
 }
 
 #[test]
@@ -40,18 +65,15 @@ fn a_law_is_all_that_a_header_must_have() {
 }
 
 #[rstest]
-#[case::no_comment(
-    "read k\n---\n(none)\n",
-    ":1: expected a comment at the top that states the law"
-)]
+#[case::no_comment("read k\n---\n(none)\n", ":1: expected a comment at the top with the title")]
 #[case::blank_line_first("\n# A law.\nread k\n---\n(none)\n", ":1: expected a comment at the top")]
 #[case::clauses_first(
     "# clauses: K1\n# A law.\nread k\n---\n(none)\n",
-    ":1: expected the law in one sentence before 'clauses:'"
+    ":1: expected the title, one sentence, before 'clauses:'"
 )]
 #[case::an_unknown_need(
     "# A law.\n# needs: leases magic\nread k\n---\n(none)\n",
-    ":2: 'magic' is no need; there are: leases,"
+    ":2: unknown need 'magic': expected one of directories,"
 )]
 #[case::nothing_said("# A law.\n# clauses:\nread k\n---\n(none)\n", ":2: 'clauses:' says nothing")]
 #[case::said_twice(
@@ -71,17 +93,17 @@ fn a_wrong_header_is_told_by_its_line(#[case] text: &str, #[case] told: &str) {
 #[case::unknown_command(
     "updaet k v\n---\nok\n",
     2,
-    "there is no command 'updaet' (did you mean 'update'?); there are: close, "
+    "unknown command 'updaet' (did you mean 'update'?): expected one of close, "
 )]
 #[case::unlike_any(
     "frobnicate\n---\nok\n",
     2,
-    "there is no command 'frobnicate'; there are: close, "
+    "unknown command 'frobnicate': expected one of close, "
 )]
 #[case::in_a_later_block(
     "read k\n---\n(none)\n\n# Then:\nreda k\n---\nok\n",
     7,
-    "there is no command 'reda' (did you mean 'read'?)"
+    "unknown command 'reda' (did you mean 'read'?)"
 )]
 #[case::missing_argument(
     "update k\n---\nok\n",
@@ -102,33 +124,41 @@ fn a_wrong_header_is_told_by_its_line(#[case] text: &str, #[case] told: &str) {
 #[case::bad_span(
     "update k v ttl=5\n---\nok\n",
     2,
-    "ttl: '5' is no length of time: expected a whole number and ms, s, m, h or d, such as 500ms or 5s"
+    "ttl: invalid duration '5': expected a whole number and ms, s, m, h or d, such as 500ms or 5s"
 )]
-#[case::bad_span_of_a_wait("wait soon\n---\nok\n", 2, "span: 'soon' is no length of time")]
+#[case::bad_span_of_a_wait("wait soon\n---\nok\n", 2, "span: invalid duration 'soon': expected")]
 #[case::bad_size(
     "fill k size=3MB\n---\nok\n",
     2,
-    "size: '3MB' is no size: expected a whole number of bytes, KiB or MiB, such as 100KiB"
+    "size: invalid size '3MB': expected a whole number of bytes, KiB or MiB, such as 100KiB"
 )]
-#[case::bad_count("fill k count=many\n---\nok\n", 2, "count: 'many' is no whole number")]
-#[case::bad_flag("list k count=yes\n---\nok\n", 2, "count: 'yes' is neither true nor false")]
+#[case::bad_count(
+    "fill k count=many\n---\nok\n",
+    2,
+    "count: invalid number 'many': expected a whole number"
+)]
+#[case::bad_flag(
+    "list k count=yes\n---\nok\n",
+    2,
+    "count: invalid flag 'yes': expected true or false"
+)]
 #[case::unknown_watch(
     "watch k as=w\nevents v\n---\nok\n",
     3,
-    "no watch is called 'v'; before this line there are: w"
+    "unknown watch 'v': expected one of w"
 )]
 #[case::unknown_watch_of_none(
     "next w\n---\nok\n",
     2,
-    "no watch is called 'w'; there is no watch before this line"
+    "unknown watch 'w': there is no watch before this line"
 )]
 #[case::unknown_lease(
     "lease a ttl=5s\nupdate k v lease=b\n---\nok\n",
     3,
-    "no lease is called 'b'; before this line there are: a"
+    "unknown lease 'b': expected one of a"
 )]
-#[case::unknown_fill("join f\n---\nok\n", 2, "no fill is called 'f'")]
-#[case::unknown_mark("read k at=m\n---\nok\n", 2, "no mark is called 'm'")]
+#[case::unknown_fill("join f\n---\nok\n", 2, "unknown fill 'f'")]
+#[case::unknown_mark("read k at=m\n---\nok\n", 2, "unknown mark 'm'")]
 #[case::tags(
     "[slow] read k\n---\nok\n",
     2,
@@ -156,32 +186,63 @@ fn a_wrong_header_is_told_by_its_line(#[case] text: &str, #[case] told: &str) {
 #[case::expire_a_permanent_key(
     "update k v ttl=5s\nupdate k w\nexpire k\n---\nok\n",
     4,
-    "k has no time to live here that could end"
+    "k has no TTL here that could expire"
 )]
-#[case::expire_twice(
-    "update k v ttl=5s\nexpire k\nexpire k\n---\nok\n",
-    4,
-    "k has no time to live here"
-)]
+#[case::expire_twice("update k v ttl=5s\nexpire k\nexpire k\n---\nok\n", 4, "k has no TTL here")]
 #[case::expire_a_deleted_key(
     "update k v ttl=5s\ndelete k\nexpire k\n---\nok\n",
     4,
-    "k has no time to live here"
+    "k has no TTL here"
 )]
 #[case::expire_after_a_revoke(
     "lease a ttl=5s\nupdate k v lease=a\nrevoke a\nexpire k\n---\nok\n",
     5,
-    "k has no time to live here"
+    "k has no TTL here"
+)]
+#[case::expire_what_a_transaction_deleted(
+    "update k v ttl=2s\ntxn then \"delete k\"\nexpire k\n---\nok\n",
+    4,
+    "k has no TTL here that could expire after 'txn then \"delete k\"': write it with ttl="
+)]
+#[case::expire_what_a_transaction_made_permanent(
+    "update k v ttl=2s\ntxn then \"put k w\"\nexpire k\n---\nok\n",
+    4,
+    "k has no TTL here that could expire after 'txn then \"put k w\"'"
+)]
+#[case::expire_what_both_branches_delete(
+    "update k v ttl=2s\ntxn if \"version k = 1\" then \"delete k\" else \"delete_prefix k\"\nexpire k\n---\nok\n",
+    4,
+    "k has no TTL here that could expire after 'txn if"
+)]
+#[case::expire_a_filled_key_made_permanent(
+    "fill k ttl=2s\nupdate k w\nexpire k\n---\nok\n",
+    4,
+    "k has no TTL here that could expire after 'update k w'"
+)]
+#[case::expire_a_key_filled_without_a_ttl(
+    "update k v ttl=2s\nfill k\nexpire k\n---\nok\n",
+    4,
+    "k has no TTL here that could expire after 'fill k'"
+)]
+#[case::expire_a_key_that_no_fill_wrote(
+    "fill k count=3 ttl=2s\nexpire k0003\n---\nok\n",
+    3,
+    "k0003 has no TTL here that could expire: write it"
+)]
+#[case::expire_a_revoked_lease(
+    "lease a ttl=2s\nrevoke a\nexpire lease=a\n---\nok\n",
+    4,
+    "the lease 'a' cannot expire after 'revoke a'"
 )]
 #[case::survive_a_mortal_key(
     "update k v ttl=5s\nsurvive k\n---\nok\n",
     3,
-    "k has a time to live here and must not survive it: use expire"
+    "k has a TTL here and must not survive it: use expire"
 )]
 #[case::survive_a_permanent_key(
     "update k v\nsurvive k\n---\nok\n",
     3,
-    "k never had a time to live that it could survive"
+    "k never had a TTL that it could survive"
 )]
 #[case::one_name_for_two_leases(
     "lease a ttl=5s\nlease a ttl=6s\n---\nok\n",
@@ -191,7 +252,7 @@ fn a_wrong_header_is_told_by_its_line(#[case] text: &str, #[case] told: &str) {
 #[case::a_lease_named_as_none(
     "lease unknown ttl=5s\n---\nok\n",
     2,
-    "'unknown' stands for a lease that was never granted"
+    "invalid lease name 'unknown': it is reserved for a lease that was never granted"
 )]
 #[case::a_fill_that_is_never_joined(
     "read k\nfill k as=f\n---\nok\n",
@@ -207,7 +268,7 @@ fn a_wrong_header_is_told_by_its_line(#[case] text: &str, #[case] told: &str) {
 #[case::a_mortal_fill_beside(
     "fill k as=f ttl=5s\njoin f\n---\nok\n",
     2,
-    "as= goes with neither ttl= nor lease="
+    "as= conflicts with ttl= and lease="
 )]
 #[case::an_ended_watch(
     "watch k as=w\nunwatch w\nevents w\n---\nok\n",
@@ -244,7 +305,7 @@ fn a_wrong_header_is_told_by_its_line(#[case] text: &str, #[case] told: &str) {
 #[case::a_bare_star(
     "read a*\n---\nok\n",
     2,
-    "'*' in column 7 is not expected there: a word with anything but letters, digits, _ - . / @ stands in quotes"
+    "'*' in column 7 is not expected there: a word with anything but letters, digits, _ - . / @ must be in quotes"
 )]
 #[case::an_indented_command(
     "  read k\n---\nok\n",
@@ -281,6 +342,12 @@ fn a_script_without_commands_would_pass_anywhere_and_is_refused(#[case] script: 
     "update k v ttl=5s\nexpire k\nupdate k v ttl=5s\nexpire k\n---\nok\n"
 )]
 #[case::a_key_of_a_lease("lease a ttl=5s\nupdate k v lease=a\nexpire k\n---\nok\n")]
+#[case::a_branch_may_leave_its_time_to_a_key(
+    "update k v ttl=5s\ntxn if \"version k > 1\" then \"delete k\"\nexpire k\n---\nok\n"
+)]
+#[case::a_branch_may_make_a_key_permanent(
+    "update k v ttl=5s\ntxn if \"version k = 1\" then \"put k w\"\nsurvive k\n---\nok\n"
+)]
 #[case::another_client("b: update k v ttl=5s\nexpire k\n---\nok\n")]
 #[case::a_survivor("update k v ttl=5s\nupdate k v\nsurvive k\n---\nok\n")]
 #[case::leases_that_never_were(

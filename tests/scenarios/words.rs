@@ -137,7 +137,7 @@ fn what_is_no_span_is_named(
     text: &str,
 ) {
     let told = text.parse::<Span>().unwrap_err();
-    assert!(told.starts_with(&format!("'{text}' is no length of time: expected ")), "{told}");
+    assert!(told.starts_with(&format!("invalid duration '{text}': expected ")), "{told}");
 }
 
 #[rstest]
@@ -164,7 +164,7 @@ fn what_is_no_size_is_named(
     text: &str,
 ) {
     let told = text.parse::<Size>().unwrap_err();
-    assert!(told.starts_with(&format!("'{text}' is no size: expected ")), "{told}");
+    assert!(told.starts_with(&format!("invalid size '{text}': expected ")), "{told}");
 }
 
 #[rstest]
