@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use kvspec::store::{ErrorKind, Result, Store, WatchEvent, WatchStream};
+use kvspec::store::{ErrorKind, Result, Store, WatchBatch, WatchEvent, WatchStream};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
@@ -37,7 +37,7 @@ struct Entry {
 
 struct Watcher {
     prefix: Vec<u8>,
-    events: UnboundedSender<Result<Vec<WatchEvent>>>,
+    events: UnboundedSender<Result<WatchBatch>>,
     /// Of the client that it belongs to.
     is_closed: Arc<AtomicBool>,
 }
@@ -80,7 +80,7 @@ impl Data {
     fn publish(&mut self, event: WatchEvent) {
         self.watchers.retain(|watcher| {
             !event.key().starts_with(&watcher.prefix)
-                || watcher.events.send(Ok(vec![event.clone()])).is_ok()
+                || watcher.events.send(Ok(event.clone().into())).is_ok()
         });
     }
 }
@@ -96,10 +96,13 @@ impl Store for Toy {
     }
 
     async fn update_with_ttl(&self, key: &[u8], value: &[u8], ttl: Duration) -> Result<Duration> {
-        if ttl > MAX_TTL {
-            return Err(ErrorKind::TtlTooLarge.into());
-        }
-        let write = self.data()?.put(key, value)?;
+        let write = {
+            let mut data = self.data()?;
+            if ttl > MAX_TTL {
+                return Err(ErrorKind::TtlTooLarge.into());
+            }
+            data.put(key, value)?
+        };
         let (data, key) = (self.data.clone(), key.to_vec());
         tokio::spawn(async move {
             tokio::time::sleep(ttl).await;
