@@ -38,7 +38,15 @@ pub(super) fn run(args: &MatrixArgs) -> Result<u8, Problem> {
     }
     let tables = [matrix::functions(&columns), matrix::groups(&columns)];
     let markdown = tables.each_ref().map(matrix::Table::markdown).join("\n");
+    let surprised = surprises(&columns);
     let shown = match &args.check {
+        Some(file) if surprised != exit::PASSED => {
+            println!(
+                "{}: the tables were not compared: see above what came out otherwise than expected",
+                file.display()
+            );
+            surprised
+        }
         Some(file) => check(file, &markdown)?,
         None => {
             let text = tables.each_ref().map(matrix::Table::text).join("\n");
@@ -47,7 +55,7 @@ pub(super) fn run(args: &MatrixArgs) -> Result<u8, Problem> {
             exit::PASSED
         }
     };
-    Ok(shown.max(surprises(&columns)))
+    Ok(shown.max(surprised))
 }
 
 /// A target's column, headed by its name, or by what it says it is.
