@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::LazyLock;
 
 use kvspec::event::Outcome;
 use kvspec::report::json::{MergeError, Merged, Recorded, merge, read};
@@ -16,21 +17,28 @@ const SHARDS: usize = 4;
 
 /// A folder with `whole.json`, a run of the embedded suite on the memory store, and `1.json` to `4.json`, its shards.
 fn folder() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    record(&folder, "whole.json", |_| {});
-    for index in 0..SHARDS {
-        record(&folder, &format!("{}.json", index + 1), |run| {
-            run.env("JOB_COMPLETION_INDEX", index.to_string()).env("KVSPEC_SHARDS", "4");
+    /// Recorded once, as each test changes nothing but its own copy.
+    static RUNS: LazyLock<Vec<(String, Vec<u8>)>> = LazyLock::new(|| {
+        let shards = (0..SHARDS).map(|index| {
+            let index = index.to_string();
+            recorded(&[("JOB_COMPLETION_INDEX", &index), ("KVSPEC_SHARDS", "4")])
         });
+        let names = ["whole", "1", "2", "3", "4"].map(|name| format!("{name}.json"));
+        names.into_iter().zip([recorded(&[])].into_iter().chain(shards)).collect()
+    });
+    let folder = tempfile::tempdir().unwrap();
+    for (name, run) in &*RUNS {
+        fs::write(folder.path().join(name), run).unwrap();
     }
     folder
 }
 
-fn record(folder: &TempDir, file: &str, with: impl Fn(&mut Command)) {
-    let mut run = kvspec(folder, &["run", "--backend", "memory", "-q", "--json", file]);
-    with(&mut run);
-    let (code, out, err) = ran(&mut run);
+fn recorded(variables: &[(&str, &str)]) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = kvspec(&folder, &["run", "--backend", "memory", "-q", "--json", "run.json"]);
+    let (code, out, err) = ran(run.envs(variables.iter().copied()));
     assert_eq!(code, Some(0), "{out}{err}");
+    fs::read(folder.path().join("run.json")).unwrap()
 }
 
 fn kvspec(folder: &TempDir, args: &[&str]) -> Command {
