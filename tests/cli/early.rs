@@ -73,7 +73,7 @@ fn a_lost_server_is_told_once() {
     etcd.kill();
     let killed = Instant::now();
     let ran = Ran::from(child.wait_with_output().unwrap()).exits(2);
-    assert!(killed.elapsed() < Duration::from_secs(10), "it took {:?}", killed.elapsed());
+    assert!(killed.elapsed() < Duration::from_secs(30), "it took {:?}", killed.elapsed());
     assert_eq!(ran.out.matches("was lost").count(), 1, "{ran:#?}");
     ran.says("the run ended early: etcd was lost").says(&etcd.endpoints()).hides("rerun:");
 }
