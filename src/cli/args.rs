@@ -371,7 +371,7 @@ pub(super) struct MatrixArgs {
     #[arg(long)]
     pub markdown: bool,
     /// File whose tables between `<!-- matrix -->` and `<!-- /matrix -->` must be the same; fails if they differ.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["filter", "skip"])]
     pub check: Option<PathBuf>,
     #[command(flatten)]
     pub backends: BackendArgs,

@@ -29,6 +29,9 @@ use super::{Ran, kvspec, lonely, scripts};
 #[case(&["list", "no-such-thing"], "`kvspec list` names them all")]
 #[case(&["record"], "--scenarios")]
 #[case(&["serve"], "<CMD>...")]
+#[case(&["matrix", "--check", "README.md", "core/ttl"], "cannot be used with '[FILTER]...'")]
+#[case(&["matrix", "--check", "/nonexistent"], "cannot read /nonexistent")]
+#[case(&["matrix", "--check", concat!(env!("CARGO_MANIFEST_DIR"), "/CHANGELOG.md")], "expected tables between <!-- matrix --> and")]
 fn a_wrong_call(#[case] args: &[&str], #[case] words: &str) {
     let ran = Ran::of(&mut lonely(args)).exits(2).warns(words);
     assert_eq!(ran.out, "");
@@ -39,6 +42,21 @@ fn a_wrong_call(#[case] args: &[&str], #[case] words: &str) {
 fn a_backend_that_the_build_lacks_is_named_with_its_feature() {
     let ran = Ran::of(&mut lonely(["run", "--backend", "redis"])).exits(2);
     ran.warns("backend 'redis' needs kvspec built with --features redis");
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    let ran = Ran::of(&mut lonely(["matrix", "--check", readme])).exits(2);
+    ran.warns("README.md: backend 'redis' needs kvspec built with --features redis");
+}
+
+#[test]
+fn tables_with_a_column_that_is_not_measured_are_not_checked() {
+    let folder = scripts(&[(
+        "tables.md",
+        "<!-- matrix -->\n| function | memory | etcd |\n<!-- /matrix -->\n",
+    )]);
+    let file = folder.path().join("tables.md");
+    let mut matrix = lonely(["matrix", "--backend", "memory", "--check"]);
+    let ran = Ran::of(matrix.arg(file)).exits(2);
+    ran.warns("its column 'etcd' is not among the backends; add --backend etcd");
 }
 
 #[test]
