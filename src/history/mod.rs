@@ -65,13 +65,7 @@ impl From<Result<Reply>> for RaceReply {
             Ok(Reply::Lease(lease)) => Self::Lease(lease),
             Ok(Reply::Revision(revision)) => Self::Revision(revision),
             Ok(Reply::Txn(answer)) => Self::Txn(answer),
-            Ok(
-                Reply::Done(())
-                | Reply::Watch(_)
-                | Reply::TimeToLive(_)
-                | Reply::Metadata(_)
-                | Reply::Page(_),
-            ) => Self::Done,
+            Ok(_) => Self::Done,
             Err(error) => Self::Error(error),
         }
     }

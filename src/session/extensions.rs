@@ -1,25 +1,18 @@
 //! The extension traits of a store, or the error that it lacks one.
 
-use crate::store::{
-    Directories, ErrorKind, Leases, Result, Revisions, Store, StoreError, Transactions,
-};
+use crate::store::*;
+
+/// Makes a function for each extension trait of the table.
+macro_rules! getters {
+    (Store itself $core:tt $($trait:ident $accessor:ident $calls:tt)*) => {
+        $(pub(crate) fn $accessor(store: &dyn Store) -> Result<&dyn $trait> {
+            store.$accessor().ok_or_else(|| lacks(stringify!($accessor)))
+        })*
+    };
+}
+
+calls!(getters);
 
 fn lacks(what: &str) -> StoreError {
     StoreError::own(ErrorKind::Unsupported, format_args!("this store has no {what}"))
-}
-
-pub(crate) fn leases(store: &dyn Store) -> Result<&dyn Leases> {
-    store.leases().ok_or_else(|| lacks("leases"))
-}
-
-pub(crate) fn revisions(store: &dyn Store) -> Result<&dyn Revisions> {
-    store.revisions().ok_or_else(|| lacks("revisions"))
-}
-
-pub(crate) fn transactions(store: &dyn Store) -> Result<&dyn Transactions> {
-    store.transactions().ok_or_else(|| lacks("transactions"))
-}
-
-pub(crate) fn directories(store: &dyn Store) -> Result<&dyn Directories> {
-    store.directories().ok_or_else(|| lacks("directories"))
 }

@@ -1,15 +1,8 @@
 //! Layers: one function that every call of a store goes through.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-
-use super::call::calls;
-use super::{
-    Call, Directories, KeyMetadata, Lease, LeaseId, Leases, Page, Reply, Result, Revisions, Store,
-    TimeToLive, Transactions, Txn, TxnAnswer, WatchStream,
-};
+use super::*;
 
 /// What stands between a store and its caller: a fault, a delay, a record of the calls.
 ///
@@ -73,14 +66,7 @@ impl<S: Store> Layered<S> {
 
 /// Makes the extension enum of the table, and every trait of it for a store behind a layer.
 macro_rules! forward {
-    (
-        Store itself {$(
-            $variant:ident: $method:ident[$($bytes:ident),*]($($arg:ident: $kind:ty $(as $with:literal)?),*) -> $answer:ty;
-        )*}
-        $($trait:ident $accessor:ident {$(
-            $variant_:ident: $method_:ident[$($bytes_:ident),*]($($arg_:ident: $kind_:ty $(as $with_:literal)?),*) -> $answer_:ty;
-        )*})*
-    ) => {
+    (Store itself {$($core:tt)*} $($trait:ident $accessor:ident {$($calls:tt)*})*) => {
         /// An extension trait of [`Store`].
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Extension {$(
@@ -88,28 +74,37 @@ macro_rules! forward {
             $trait,
         )*}
 
-        #[async_trait]
-        impl<S: Store> Store for Layered<S> {
-            fn base_prefix(&self) -> &[u8] {
-                self.layer.base_prefix(&self.next)
+        through_layer! {
+            Store {
+                fn base_prefix(&self) -> &[u8] {
+                    self.layer.base_prefix(&self.next)
+                }
+                $(fn $accessor(&self) -> Option<&dyn $trait> {
+                    let below = self.next.$accessor().filter(|_| self.layer.shows(Extension::$trait));
+                    below.map(|_| self as &dyn $trait)
+                })*
             }
-            $(async fn $method(&self, $($bytes: &[u8],)* $($arg: $kind),*) -> Result<$answer> {
-                let call = Call::$variant { $($bytes: $bytes.into(),)* $($arg),* };
+            $($core)*
+        }
+        $(through_layer! { $trait {} $($calls)* })*
+    };
+}
+
+/// Makes one trait for a store behind a layer: every call of it goes through the layer.
+macro_rules! through_layer {
+    ($trait:ident {$($items:item)*} $(
+        $variant:ident $command:literal: $method:ident[$($key:ident)? $(; $value:ident)?](
+            $($arg:ident $($name:literal)?: $kind:ty $(as $with:literal)?),*
+        ) -> $answer:ty;
+    )*) => {
+        #[async_trait]
+        impl<S: Store> $trait for Layered<S> {
+            $($items)*
+            $(async fn $method(&self, $($key: &[u8],)? $($value: &[u8],)? $($arg: $kind),*) -> Result<$answer> {
+                let call = Call::$variant { $($key: $key.into(),)? $($value: $value.into(),)? $($arg),* };
                 self.layer.call(&self.next, self.client, call).await?.try_into()
-            })*
-            $(fn $accessor(&self) -> Option<&dyn $trait> {
-                let below = self.next.$accessor().filter(|_| self.layer.shows(Extension::$trait));
-                below.map(|_| self as &dyn $trait)
             })*
         }
-
-        $(#[async_trait]
-        impl<S: Store> $trait for Layered<S> {
-            $(async fn $method_(&self, $($bytes_: &[u8],)* $($arg_: $kind_),*) -> Result<$answer_> {
-                let call = Call::$variant_ { $($bytes_: $bytes_.into(),)* $($arg_),* };
-                self.layer.call(&self.next, self.client, call).await?.try_into()
-            })*
-        })*
     };
 }
 

@@ -1,10 +1,12 @@
 //! Leases: TTLs that several keys share.
 
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::text::{keys, span};
 use super::{ErrorKind, Result};
 
 /// The name that a store gave to a lease. Never zero: zero is "no lease".
@@ -85,5 +87,18 @@ impl TimeToLive {
     /// A lease that was granted for `granted`, with what is left of it and its keys in ascending byte order.
     pub fn new(granted: Duration, remaining: Duration, keys: Vec<Vec<u8>>) -> Self {
         Self { granted, remaining, keys }
+    }
+}
+
+impl Display for Lease {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "lease {} granted {}", self.id, span(self.ttl))
+    }
+}
+
+impl Display for TimeToLive {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let Self { granted, remaining, keys: attached } = self;
+        write!(f, "{} of {} left: {}", span(*remaining), span(*granted), keys(attached))
     }
 }

@@ -1,31 +1,35 @@
 //! The trait under test, the words its answers are made of, and its calls as values.
+//!
+//! An extension trait is a file here, its accessor in [`Store`], its calls in the table `calls`, what they answer in the
+//! table `replies` unless it is there already, and a line in the table of `crate::capability`.
 
 mod call;
 mod directory;
 mod error;
+mod event;
 mod function;
 mod layer;
 mod lease;
+mod limits;
 mod revision;
 mod text;
 mod txn;
 
-use std::pin::Pin;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::Stream;
-use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "mutants")]
 pub(crate) use self::call::answer_type;
 pub use self::call::{Call, Reply};
 pub use self::directory::Directories;
 pub use self::error::{ErrorKind, StoreError};
+pub use self::event::{WatchBatch, WatchEvent, WatchStream};
 #[doc(hidden)]
 pub use self::function::Function;
 pub use self::layer::{Extension, Layer, Layered};
 pub use self::lease::{Lease, LeaseId, Leases, TimeToLive};
+pub use self::limits::Limits;
 pub use self::revision::{KeyMetadata, Page, Revisions};
 pub use self::text::quote;
 pub use self::txn::{Compare, Comparison, Op, OpAnswer, Operand, Transactions, Txn, TxnAnswer};
@@ -33,39 +37,80 @@ pub use self::txn::{Compare, Comparison, Op, OpAnswer, Operand, Transactions, Tx
 /// What a call of a [`Store`] gives: an answer, or the error that the store answered.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// Events that a watch delivers in one step. Those of one revision belong to one batch.
-///
-/// A batch is made of a list of events, or of one: `vec![event].into()`, `event.into()`.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WatchBatch {
-    /// The events, in the order in which they happened.
-    pub events: Vec<WatchEvent>,
+/// Hands the table of all calls to another macro: each trait with the function by which a store shows that it has it, and
+/// a line for each of its calls: the variant, the command that makes it, the method, the keys and the values that it is
+/// given, its other arguments, each with its name in the command if it has one, and the answer.
+macro_rules! calls {
+    ($to:ident) => {
+        $to! {
+            Store itself {
+                Update "update": update[key; value]() -> ();
+                UpdateWithTtl "update": update_with_ttl[key; value](ttl "ttl": Duration as "crate::wire") -> Duration;
+                Delete "delete": delete[key]() -> ();
+                Read "read": read[key]() -> Option<Vec<u8>>;
+                List "list": list[prefix]() -> Vec<Vec<u8>>;
+                Watch "watch": watch[prefix]() -> WatchStream;
+                Close "close": close[]() -> ();
+            }
+            Leases leases {
+                Lease "lease": lease[](ttl "ttl": Duration as "crate::wire") -> Lease;
+                LeaseWithId "lease": lease_with_id[](id "id": LeaseId, ttl "ttl": Duration as "crate::wire") -> Lease;
+                UpdateWithLease "update": update_with_lease[key; value](lease "lease": LeaseId) -> ();
+                KeepAlive "keep_alive": keep_alive[](lease: LeaseId) -> Duration;
+                TimeToLive "time_to_live": time_to_live[](lease: LeaseId) -> TimeToLive;
+                Revoke "revoke": revoke[](lease: LeaseId) -> ();
+            }
+            Revisions revisions {
+                Revision "revision": revision[]() -> i64;
+                Metadata "metadata": metadata[key]() -> Option<KeyMetadata>;
+                ReadAt "read": read_at[key](revision "at": i64) -> Option<Vec<u8>>;
+                ListAt "list": list_at[prefix](revision "at": Option<i64>, limit "limit": Option<usize>) -> Page;
+                WatchFrom "watch": watch_from[prefix](revision "from": i64) -> WatchStream;
+                Compact "compact": compact[](revision: i64) -> ();
+            }
+            Transactions transactions {
+                Txn "txn": txn[](txn: Txn) -> TxnAnswer;
+            }
+            Directories directories {
+                Mkdir "mkdir": mkdir[directory]() -> ();
+                Create "create": create[key; value]() -> ();
+            }
+        }
+    };
 }
 
-impl From<Vec<WatchEvent>> for WatchBatch {
-    fn from(events: Vec<WatchEvent>) -> Self {
-        Self { events }
-    }
+/// Hands the table of all replies to another macro: a line for each type of answer, with what writes it.
+macro_rules! replies {
+    ($to:ident) => {
+        $to! {
+            /// It was done, and there is nothing to say.
+            Done(()) as text::done;
+            /// The TTL that was granted, or that a lease was set back to.
+            Granted(#[serde(with = "crate::wire")] Duration) as text::granted;
+            /// The value of a key; `None` if there is no such key.
+            Value(#[serde(with = "crate::wire")] Option<Vec<u8>>) as text::value;
+            /// Keys.
+            Keys(#[serde(with = "crate::wire")] Vec<Vec<u8>>) as text::keys;
+            /// An open watch. Its stream is not written: one that is read back ends at once.
+            Watch(#[serde(skip, default = "ended")] WatchStream) as text::watching;
+            /// A lease.
+            Lease(Lease) as ToString::to_string;
+            /// What is left of a lease.
+            TimeToLive(TimeToLive) as ToString::to_string;
+            /// The store's revision.
+            Revision(i64) as ToString::to_string;
+            /// The counters of a key; `None` if there is no such key.
+            Metadata(Option<KeyMetadata>) as text::found;
+            /// A part of a list.
+            Page(Page) as ToString::to_string;
+            /// What a transaction did.
+            Txn(TxnAnswer) as ToString::to_string;
+        }
+    };
 }
 
-impl From<WatchEvent> for WatchBatch {
-    fn from(event: WatchEvent) -> Self {
-        vec![event].into()
-    }
-}
-
-impl FromIterator<WatchEvent> for WatchBatch {
-    fn from_iter<I: IntoIterator<Item = WatchEvent>>(events: I) -> Self {
-        Vec::from_iter(events).into()
-    }
-}
-
-/// The events of one watch, in the batches in which the store delivered them.
-///
-/// Dropping the stream ends the watch. A stream that ends, or yields an error, has lost its watch: a store must never
-/// stop delivering without saying so.
-pub type WatchStream = Pin<Box<dyn Stream<Item = Result<WatchBatch>> + Send>>;
+pub(crate) use calls;
+use replies;
 
 /// One client of a coordination store: the six functions that every version of such an API keeps.
 ///
@@ -142,133 +187,4 @@ pub trait Store: Send + Sync {
     fn directories(&self) -> Option<&dyn Directories> {
         None
     }
-}
-
-/// One change of one key, as a watch reports it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WatchEvent {
-    /// The key was written.
-    #[non_exhaustive]
-    Put {
-        /// The whole key.
-        #[serde(with = "crate::wire")]
-        key: Vec<u8>,
-        /// The value that this very write gave it, not a later one.
-        #[serde(with = "crate::wire")]
-        value: Vec<u8>,
-        /// The store-wide revision of the write; `None` where the store has no revisions.
-        mod_revision: Option<i64>,
-    },
-    /// The key was deleted: by a call, by its lease, or by its TTL.
-    #[non_exhaustive]
-    Delete {
-        /// The whole key.
-        #[serde(with = "crate::wire")]
-        key: Vec<u8>,
-        /// The store-wide revision of the deletion; `None` where the store has no revisions.
-        mod_revision: Option<i64>,
-    },
-}
-
-impl WatchEvent {
-    /// A write of `value` under `key`, at no revision.
-    pub fn put(key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        Self::Put { key: key.into(), value: value.into(), mod_revision: None }
-    }
-
-    /// A deletion of `key`, at no revision.
-    pub fn delete(key: impl Into<Vec<u8>>) -> Self {
-        Self::Delete { key: key.into(), mod_revision: None }
-    }
-
-    /// The same change at a store-wide revision.
-    pub fn at(mut self, revision: i64) -> Self {
-        let (Self::Put { mod_revision, .. } | Self::Delete { mod_revision, .. }) = &mut self;
-        *mod_revision = Some(revision);
-        self
-    }
-
-    /// The key that changed.
-    pub fn key(&self) -> &[u8] {
-        match self {
-            Self::Put { key, .. } | Self::Delete { key, .. } => key,
-        }
-    }
-
-    /// The same with another key.
-    pub(crate) fn with_key(self, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> Self {
-        match self {
-            Self::Put { key, value, mod_revision } => {
-                Self::Put { key: change(key), value, mod_revision }
-            }
-            Self::Delete { key, mod_revision } => Self::Delete { key: change(key), mod_revision },
-        }
-    }
-
-    /// The store-wide revision of the change; `None` where the store has no revisions.
-    pub fn mod_revision(&self) -> Option<i64> {
-        match self {
-            Self::Put { mod_revision, .. } | Self::Delete { mod_revision, .. } => *mod_revision,
-        }
-    }
-}
-
-/// What the trait cannot say of a store; the default is etcd's.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Limits {
-    /// The longest time between the end of a granted TTL and the moment the key is gone.
-    ///
-    /// etcd looks every 0.5 s and then commits the deletion, so 0 to 0.5 s is what it is seen to take; the default
-    /// of 2 s leaves room for a busy machine.
-    #[serde(with = "crate::wire")]
-    pub expiry_lag: Duration,
-    /// The longest time between the answer to a write and the moment its event is delivered to a watch that is read.
-    ///
-    /// etcd takes a few milliseconds; the default is 500 ms. A store that polls for changes needs its interval and more.
-    #[serde(with = "crate::wire", default = "default_event_lag")]
-    pub event_lag: Duration,
-    /// The largest value that must be taken, in bytes; one half as large again must be refused as too large. The default
-    /// is 1 MiB: etcd takes 1.5 MiB a request.
-    pub max_value: usize,
-    /// Whether keys may hold bytes that are not UTF-8.
-    pub binary_keys: bool,
-}
-
-impl Limits {
-    /// The same with another [`expiry_lag`](Self::expiry_lag).
-    pub fn with_expiry_lag(self, expiry_lag: Duration) -> Self {
-        Self { expiry_lag, ..self }
-    }
-
-    /// The same with another [`event_lag`](Self::event_lag).
-    pub fn with_event_lag(self, event_lag: Duration) -> Self {
-        Self { event_lag, ..self }
-    }
-
-    /// The same with another [`max_value`](Self::max_value), in bytes.
-    pub fn with_max_value(self, max_value: usize) -> Self {
-        Self { max_value, ..self }
-    }
-
-    /// The same with another [`binary_keys`](Self::binary_keys).
-    pub fn with_binary_keys(self, binary_keys: bool) -> Self {
-        Self { binary_keys, ..self }
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            expiry_lag: Duration::from_secs(2),
-            event_lag: default_event_lag(),
-            max_value: 1024 * 1024,
-            binary_keys: true,
-        }
-    }
-}
-
-fn default_event_lag() -> Duration {
-    Duration::from_millis(500)
 }

@@ -1,9 +1,11 @@
 //! Revisions: one number for the whole store that grows with every change, and the history it counts.
 
+use std::fmt::{self, Display, Formatter};
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use super::{LeaseId, Result, WatchStream};
+use super::{LeaseId, Result, WatchStream, text};
 
 /// A store-wide revision, the counters of each key, and reading and watching the past.
 ///
@@ -105,5 +107,19 @@ impl Page {
     /// The keys of a list, whole and in ascending byte order, of `count` that there are.
     pub fn new(keys: Vec<Vec<u8>>, count: usize) -> Self {
         Self { more: keys.len() < count, keys, count }
+    }
+}
+
+impl Display for KeyMetadata {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let Self { create_revision, mod_revision, version, lease } = self;
+        write!(f, "version={version} create={create_revision} mod={mod_revision}")?;
+        lease.iter().try_for_each(|lease| write!(f, " lease={lease}"))
+    }
+}
+
+impl Display for Page {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        write!(f, "{} of {}: {}", self.keys.len(), self.count, text::keys(&self.keys))
     }
 }

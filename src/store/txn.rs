@@ -1,8 +1,11 @@
 //! Transactions: compare, then, else, all at one revision.
 
+use std::fmt::{self, Display, Formatter};
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use super::text::{self, Argument, quote};
 use super::{KeyMetadata, LeaseId, Result};
 
 /// Transactions over several keys.
@@ -172,4 +175,97 @@ pub enum OpAnswer {
     Value(#[serde(with = "crate::wire")] Option<Vec<u8>>),
     /// Keys.
     Keys(#[serde(with = "crate::wire")] Vec<Vec<u8>>),
+}
+
+impl Argument for Txn {
+    fn text(&self) -> Option<String> {
+        Some(self.to_string().trim_start().to_owned()).filter(|text| !text.is_empty())
+    }
+
+    fn keys_mut(&mut self) -> Vec<&mut Vec<u8>> {
+        let compared = self.compare.iter_mut().map(|compare| &mut compare.key);
+        let ops = self.then.iter_mut().chain(&mut self.otherwise).map(|op| match op {
+            Op::Put { key, .. }
+            | Op::Delete { key }
+            | Op::DeletePrefix { prefix: key }
+            | Op::Read { key }
+            | Op::List { prefix: key } => key,
+        });
+        compared.chain(ops).collect()
+    }
+}
+
+/// The parts of a transaction, each after a blank.
+impl Display for Txn {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        part(f, "if", &self.compare)?;
+        part(f, "then", &self.then)?;
+        part(f, "else", &self.otherwise)
+    }
+}
+
+fn part(f: &mut Formatter, name: &str, lines: &[impl Display]) -> fmt::Result {
+    if !lines.is_empty() {
+        write!(f, " {name}")?;
+    }
+    lines.iter().try_for_each(|line| write!(f, " {}", quote(line.to_string().as_bytes())))
+}
+
+impl Display for Comparison {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Greater => ">",
+            Self::Less => "<",
+        })
+    }
+}
+
+impl Display for Compare {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        let (target, operand) = match &self.operand {
+            Operand::Value(value) => ("value", word(value)),
+            Operand::Version(version) => ("version", version.to_string()),
+            Operand::CreateRevision(revision) => ("create", revision.to_string()),
+            Operand::ModRevision(revision) => ("mod", revision.to_string()),
+            Operand::Lease(lease) => ("lease", lease.to_string()),
+        };
+        write!(f, "{target} {} {} {operand}", word(&self.key), self.comparison)
+    }
+}
+
+impl Display for Op {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        match self {
+            Self::Put { key, value, lease: None } => write!(f, "put {} {}", word(key), word(value)),
+            Self::Put { key, value, lease: Some(lease) } => {
+                write!(f, "put {} {} {lease}", word(key), word(value))
+            }
+            Self::Delete { key } => write!(f, "delete {}", word(key)),
+            Self::DeletePrefix { prefix } => write!(f, "delete_prefix {}", word(prefix)),
+            Self::Read { key } => write!(f, "read {}", word(key)),
+            Self::List { prefix } => write!(f, "list {}", word(prefix)),
+        }
+    }
+}
+
+/// Bytes as a word of a transaction, where two single quotes are none.
+fn word(bytes: &[u8]) -> String {
+    match bytes {
+        b"" => "''".into(),
+        bytes => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+impl Display for TxnAnswer {
+    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
+        f.write_str(if self.succeeded { "then" } else { "else" })?;
+        self.answers.iter().try_for_each(|answer| match answer {
+            OpAnswer::Put => f.write_str(" put"),
+            OpAnswer::Deleted(count) => write!(f, " deleted {count}"),
+            OpAnswer::Value(found) => write!(f, " {}", text::value(found)),
+            OpAnswer::Keys(found) => write!(f, " {}", text::keys(found)),
+        })
+    }
 }
