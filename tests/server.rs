@@ -40,7 +40,10 @@ fn endpoints_are_read(#[case] list: &str, #[case] expected: &[&str]) {
 #[case("http://:2379", "'http://:2379' has no host that can be read (write IPv6 as [::1]:2379)")]
 #[case("::1:2379", "'::1:2379' has no host that can be read (write IPv6 as [::1]:2379)")]
 #[case("a:1/v3", "'a:1/v3' must be a host and a port and nothing more")]
-#[case("http://root:hunter2@a:1", "an endpoint must not hold a user: use ETCDCTL_USER")]
+#[case(
+    "http://root:hunter2@a:1",
+    "an endpoint must not hold a user: give user and password apart, as by ETCDCTL_USER"
+)]
 fn an_endpoint_that_is_none_is_refused(#[case] list: &str, #[case] expected: &str) {
     assert_eq!(endpoints(list).unwrap_err().to_string(), expected);
 }

@@ -11,6 +11,7 @@ pub mod etcd;
 pub mod etcd_v2;
 mod fresh;
 pub mod memory;
+mod queue;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod shared;

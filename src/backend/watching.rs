@@ -2,10 +2,7 @@
 
 use std::future::Future;
 
-use futures_util::StreamExt;
-use futures_util::stream::unfold;
-use tokio::sync::mpsc;
-
+use super::queue::{Queue, ROOM};
 use crate::store::{ErrorKind, Result, StoreError, WatchBatch, WatchStream};
 
 /// What a watch yields: events that belong together, or why there will be no more.
@@ -20,38 +17,34 @@ pub(super) trait Source: Send + 'static {
 /// Delivers events until the stream is dropped or the watch is lost, `closed` included.
 ///
 /// A task takes them in: a server may drop a reader that does not keep up, and what stays unread in a connection may hold
-/// up the answers to its other calls. So they wait in a queue without a bound; it holds no more than the case has written.
+/// up the answers to its other calls.
 pub(super) fn deliver(
     mut source: impl Source,
     closed: impl Future<Output = ()> + Send + 'static,
 ) -> WatchStream {
-    let (queue, events) = mpsc::unbounded_channel();
+    let (queue, watch) = Queue::new(ROOM, || Some(broken_off()));
     tokio::spawn(async move {
         let lost = tokio::select! {
-            () = queue.closed() => return,
-            () = closed => ErrorKind::Closed.into(),
+            () = queue.dropped() => return,
+            () = closed => Some(ErrorKind::Closed.into()),
             lost = forward(&mut source, &queue) => lost,
         };
-        let _ = queue.send(Err(lost));
+        lost.into_iter().for_each(|lost| queue.end(lost));
     });
-    let next = async |(mut events, is_lost): (mpsc::UnboundedReceiver<Batch>, bool)| {
-        if is_lost {
-            return None;
-        }
-        let batch = events.recv().await.unwrap_or_else(|| Err(broken_off()));
-        let is_lost = batch.is_err();
-        Some((batch, (events, is_lost)))
-    };
-    unfold((events, false), next).boxed()
+    watch
 }
 
-/// Forwards every event until the watch is lost, and says how.
-async fn forward(source: &mut impl Source, queue: &mpsc::UnboundedSender<Batch>) -> StoreError {
+/// Forwards every event until the watch is lost, and says how; `None` if its queue has ended it.
+async fn forward(source: &mut impl Source, queue: &Queue) -> Option<StoreError> {
     loop {
         match source.next().await {
-            Ok(Some(batch)) => drop(queue.send(Ok(batch))),
+            Ok(Some(batch)) => {
+                if !queue.put(batch) {
+                    return None;
+                }
+            }
             Ok(None) => {}
-            Err(lost) => return lost,
+            Err(lost) => return Some(lost),
         }
     }
 }

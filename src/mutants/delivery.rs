@@ -1,8 +1,6 @@
 //! Stores whose watches deliver late, or lose their connection.
 
-use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use super::fault::*;
 
@@ -11,15 +9,12 @@ mutants! {
 
     "watch-polls", W18, "An event comes 800 ms after its write."
         Watch { prefix } => {
-            let (mut inner, (sender, receiver)) =
-                (next.watch(&prefix).await?, mpsc::unbounded_channel());
-            tokio::spawn(async move {
-                while let Some(batch) = inner.next().await {
-                    let _ = sender.send((Instant::now() + Duration::from_millis(800), batch));
-                }
-            });
-            let late = async |(due, batch)| (sleep_until(due).await, batch).1;
-            Ok(UnboundedReceiverStream::new(receiver).then(late).boxed())
+            let late = |batch| {
+                let due = Instant::now() + Duration::from_millis(800);
+                async move { (sleep_until(due).await, batch).1 }
+            };
+            // More than any script writes within that time.
+            Ok(next.watch(&prefix).await?.map(late).buffered(100_000).boxed())
         };
 
     "watch-reconnects-from-now", W3,

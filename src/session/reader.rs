@@ -11,13 +11,10 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, coop};
 use tokio::time::Instant;
 
-use crate::store::{ErrorKind, Result, StoreError, WatchEvent, WatchStream};
+use crate::store::{ErrorKind, Result, StoreError, WatchEvent, WatchStream, bytes};
 
 /// The most that may wait to be asked for on one watch, in bytes: far more than any script writes.
 const ROOM: usize = 256 * 1024 * 1024;
-
-/// What a batch, and each event of it, counts for next to its keys and values, in bytes.
-const OVERHEAD: usize = 64;
 
 /// The events that a watch delivered in one step.
 #[derive(Debug)]
@@ -155,13 +152,13 @@ impl Shared {
 impl Queue {
     fn put(&mut self, events: Vec<WatchEvent>) {
         let batch = Batch { at: Instant::now(), events };
-        self.bytes += batch.bytes();
+        self.bytes += bytes(&batch.events);
         self.batches.push_back(batch);
     }
 
     fn take(&mut self) -> Option<Result<Batch>> {
         if let Some(batch) = self.batches.pop_front() {
-            self.bytes -= batch.bytes();
+            self.bytes -= bytes(&batch.events);
             return Some(Ok(batch));
         }
         match self.end.take()? {
@@ -175,16 +172,6 @@ impl Queue {
                 resume_unwind(panic)
             }
         }
-    }
-}
-
-impl Batch {
-    fn bytes(&self) -> usize {
-        let of = |event: &WatchEvent| match event {
-            WatchEvent::Put { key, value, .. } => OVERHEAD + key.len() + value.len(),
-            WatchEvent::Delete { key, .. } => OVERHEAD + key.len(),
-        };
-        OVERHEAD + self.events.iter().map(of).sum::<usize>()
     }
 }
 
@@ -273,7 +260,7 @@ mod tests {
     #[tokio::test]
     async fn a_stream_that_never_stops_overflows_and_says_so() {
         let endless = stream::repeat_with(|| batch("k"));
-        let mut reader = Reader::start(endless.boxed(), 10 * OVERHEAD).await;
+        let mut reader = Reader::start(endless.boxed(), 640).await;
         let error = loop {
             if let Err(error) = reader.next().await {
                 break error;

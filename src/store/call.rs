@@ -140,6 +140,8 @@ replies!(declare_replies);
 impl Reply {
     /// The error of a layer that gave this reply to a call whose answer is of another type.
     fn misfit(&self, wanted: &str) -> StoreError {
+        // What comes out of the table has blanks between its signs.
+        let wanted = wanted.replace(' ', "");
         let message = format!("a layer replied '{self}', which is not of type {wanted}");
         StoreError::own(ErrorKind::Other, message)
     }

@@ -17,6 +17,18 @@ pub struct WatchBatch {
     pub events: Vec<WatchEvent>,
 }
 
+/// What a batch, and each event of it, counts for next to its keys and values, in bytes.
+const OVERHEAD: usize = 64;
+
+/// About how much memory the events of a batch take, in bytes.
+pub(crate) fn bytes(events: &[WatchEvent]) -> usize {
+    let of = |event: &WatchEvent| match event {
+        WatchEvent::Put { key, value, .. } => OVERHEAD + key.len() + value.len(),
+        WatchEvent::Delete { key, .. } => OVERHEAD + key.len(),
+    };
+    OVERHEAD + events.iter().map(of).sum::<usize>()
+}
+
 impl From<Vec<WatchEvent>> for WatchBatch {
     fn from(events: Vec<WatchEvent>) -> Self {
         Self { events }

@@ -78,25 +78,46 @@ impl Access {
 
 /// One endpoint as a URL without a path.
 fn url(given: &str, tls: bool) -> Result<String> {
+    let (scheme, authority) = endpoint(given).map_err(misuse)?;
+    let default = if tls { "https" } else { "http" };
+    Ok(format!("{}://{authority}", scheme.as_deref().unwrap_or(default)))
+}
+
+/// Reads `http://host:port`, `https://host:port` or `host:port`: the scheme, if there is one, and the host with its port.
+pub(crate) fn endpoint(given: &str) -> std::result::Result<(Option<String>, &str), String> {
     let given = given.trim();
-    let (scheme, host) = match given.split_once("://") {
-        Some((scheme, host)) => (scheme.to_ascii_lowercase(), host),
-        None => (if tls { "https" } else { "http" }.to_owned(), given),
+    if given.contains('@') {
+        // Not shown: what stands before the @ may be a password.
+        let advice = "give user and password apart, as by ETCDCTL_USER";
+        return Err(format!("an endpoint must not hold a user: {advice}"));
+    }
+    let bad = |reason: &str| Err(format!("'{given}' {reason}"));
+    let (scheme, authority) = match given.split_once("://") {
+        Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
+        None => (None, given),
     };
-    // Whoever writes a user into a URL writes the password too, so what stands before the @ is never repeated.
-    if host.contains('@') {
-        return Err(misuse(
-            "an endpoint holds a user (something before an @): give user and password apart from it",
-        ));
+    if scheme.as_ref().is_some_and(|scheme| scheme != "http" && scheme != "https") {
+        return bad("must begin with http:// or https://");
     }
-    let host = host.strip_suffix('/').unwrap_or(host);
-    if !matches!(scheme.as_str(), "http" | "https") {
-        return Err(misuse(format!("endpoint {given:?} is neither http nor https")));
+    let authority = authority.trim_end_matches('/');
+    if authority.contains(['/', '?', '#']) || authority.contains(char::is_whitespace) {
+        return bad("must be a host and a port and nothing more");
     }
-    if host.is_empty() || host.contains(|c: char| "/?#,".contains(c) || c.is_whitespace()) {
-        return Err(misuse(format!("endpoint {given:?} is not of the form http://host:port")));
+    let Some((host, port)) = authority.rsplit_once(':') else {
+        return bad("has no port, such as :2379");
+    };
+    let is_bracketed = host.starts_with('[') && host.ends_with(']');
+    if host.is_empty()
+        || host == "[]"
+        || host.contains(',')
+        || (host.contains(':') && !is_bracketed)
+    {
+        return bad("has no host that can be read (write IPv6 as [::1]:2379)");
     }
-    Ok(format!("{scheme}://{host}"))
+    if !port.parse::<u16>().is_ok_and(|port| port > 0) {
+        return bad("has no port between 1 and 65535");
+    }
+    Ok((scheme, authority))
 }
 
 /// The TLS settings that the files give; the system's authorities where no other is named.
@@ -176,10 +197,10 @@ mod tests {
 
     #[rstest]
     #[case::none(&[], None, "no endpoint")]
-    #[case::empty(&[""], None, "not of the form")]
-    #[case::path(&["http://a:1/v3"], None, "not of the form")]
-    #[case::list(&["a:1,b:2"], None, "not of the form")]
-    #[case::scheme(&["unix:///run/etcd"], None, "neither http nor https")]
+    #[case::empty(&[""], None, "has no port")]
+    #[case::path(&["http://a:1/v3"], None, "a host and a port and nothing more")]
+    #[case::list(&["a:1,b:2"], None, "has no host")]
+    #[case::scheme(&["unix:///run/etcd"], None, "must begin with http:// or https://")]
     #[case::mixed(&["http://a:1", "https://b:2"], None, "http://a:1 and https://b:2")]
     #[case::tls_on_http(&["http://a:1"], Some(Tls::default()), "is not https")]
     #[case::user(&["http://root:hunter2@a:1"], None, "give user and password apart")]

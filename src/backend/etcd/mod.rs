@@ -17,6 +17,7 @@ mod txn;
 mod watch;
 
 pub use access::{Access, Tls, User};
+pub(crate) use connect::endpoint;
 pub use store::EtcdStore;
 
 /// Starts servers that belong to one case alone, which may therefore end them.

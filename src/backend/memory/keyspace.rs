@@ -3,16 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use super::history::{History, Record};
 use super::tree::Tree;
+use crate::backend::queue::{Queue, ROOM};
 use crate::store::{
     ErrorKind, Lease, LeaseId, Page, Result, StoreError, TimeToLive, WatchBatch, WatchEvent,
+    WatchStream,
 };
-
-/// The events of one watch as they are handed over.
-pub(super) type Events = mpsc::UnboundedReceiver<Result<WatchBatch>>;
 
 /// The largest request that etcd takes by default, 1.5 MiB, less what etcd itself needs to wrap a value.
 pub(super) const MAX_REQUEST: usize = 1_571_864;
@@ -37,7 +34,7 @@ struct Watcher {
     prefix: Vec<u8>,
     /// The first revision whose events are wanted.
     from: i64,
-    events: mpsc::UnboundedSender<Result<WatchBatch>>,
+    events: Queue,
 }
 
 /// The state of one memory store. Times count from the store's own start.
@@ -217,20 +214,19 @@ impl Keyspace {
     }
 
     /// Opens a watch of what changes from now on.
-    pub fn watch(&mut self, client: u64, prefix: &[u8]) -> Events {
+    pub fn watch(&mut self, client: u64, prefix: &[u8]) -> WatchStream {
         self.watch_from(client, prefix, self.revision + 1)
             .expect("what has not happened is not compacted")
     }
 
     /// Opens a watch that begins with the changes of a revision, past or future.
-    pub fn watch_from(&mut self, client: u64, prefix: &[u8], from: i64) -> Result<Events> {
+    pub fn watch_from(&mut self, client: u64, prefix: &[u8], from: i64) -> Result<WatchStream> {
         let past = self.history.since(from, prefix)?;
-        let (events, receiver) = mpsc::unbounded_channel();
-        for batch in past {
-            let _ = events.send(Ok(batch));
+        let (events, watch) = Queue::new(ROOM, || None);
+        if past.into_iter().all(|batch| events.put(batch)) {
+            self.watchers.push(Watcher { client, prefix: prefix.to_vec(), from, events });
         }
-        self.watchers.push(Watcher { client, prefix: prefix.to_vec(), from, events });
-        Ok(receiver)
+        Ok(watch)
     }
 
     /// Ends what does not outlive the process: the watches.
@@ -242,7 +238,7 @@ impl Keyspace {
     pub fn close(&mut self, client: u64) {
         self.watchers.retain(|watcher| {
             if watcher.client == client {
-                let _ = watcher.events.send(Err(ErrorKind::Closed.into()));
+                watcher.events.end(ErrorKind::Closed.into());
             }
             watcher.client != client
         });
@@ -320,7 +316,7 @@ impl Keyspace {
         self.watchers.retain(|watcher| {
             let seen = events.iter().filter(|event| event.key().starts_with(&watcher.prefix));
             let batch: WatchBatch = seen.filter(|_| revision >= watcher.from).cloned().collect();
-            batch.events.is_empty() || watcher.events.send(Ok(batch)).is_ok()
+            batch.events.is_empty() || watcher.events.put(batch)
         });
     }
 }

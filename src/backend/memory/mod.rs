@@ -12,9 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::StreamExt;
 use tokio::time::Instant;
-use tokio_stream::wrappers::UnboundedReceiverStream;
 
 #[cfg(feature = "mutants")]
 pub(crate) use self::damage::{Damage, LeaseDamage};
@@ -218,8 +216,7 @@ impl Store for MemoryStore {
     }
 
     async fn watch(&self, prefix: &[u8]) -> Result<WatchStream> {
-        let events = self.keyspace()?.watch(self.client, prefix);
-        Ok(UnboundedReceiverStream::new(events).boxed())
+        Ok(self.keyspace()?.watch(self.client, prefix))
     }
 
     async fn close(&self) -> Result<()> {
@@ -310,8 +307,7 @@ impl Revisions for MemoryStore {
     }
 
     async fn watch_from(&self, prefix: &[u8], revision: i64) -> Result<WatchStream> {
-        let events = self.keyspace()?.watch_from(self.client, prefix, revision)?;
-        Ok(UnboundedReceiverStream::new(events).boxed())
+        self.keyspace()?.watch_from(self.client, prefix, revision)
     }
 
     async fn compact(&self, revision: i64) -> Result<()> {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::backend::etcd::{Access, Tls, User};
+use crate::backend::etcd::{Access, Tls, User, endpoint};
 
 const IMAGE: &str = "gcr.io/etcd-development/etcd";
 const TAG: &str = "v3.5.1";
@@ -163,40 +163,14 @@ fn repository_and_tag(image: &str) -> Result<(String, String), BadOption> {
 ///
 /// Fails if a URL cannot be read, and if the list has none.
 pub fn endpoints(list: &str) -> Result<Vec<String>, BadOption> {
-    let urls = list.split(',').map(str::trim).filter(|item| !item.is_empty());
-    match urls.map(endpoint).collect::<Result<Vec<_>, _>>()? {
+    let items = list.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let url = |item: &str| endpoint(item).map(|_| item.trim_end_matches('/').to_owned());
+    match items.map(url).collect::<Result<Vec<_>, _>>().map_err(BadOption::new)? {
         urls if urls.is_empty() => Err(BadOption::new(format!(
             "invalid endpoints '{list}': expected client URLs separated by commas, such as http://127.0.0.1:2379"
         ))),
         urls => Ok(urls),
     }
-}
-
-fn endpoint(text: &str) -> Result<String, BadOption> {
-    if text.contains('@') {
-        // Not shown: what stands before the @ may be a password.
-        return Err(BadOption::new("an endpoint must not hold a user: use ETCDCTL_USER"));
-    }
-    let bad = |reason: &str| BadOption::new(format!("'{text}' {reason}"));
-    let authority = match text.split_once("://") {
-        None => text,
-        Some(("http" | "https", rest)) => rest,
-        Some(_) => return Err(bad("must begin with http:// or https://")),
-    };
-    let authority = authority.trim_end_matches('/');
-    if authority.contains(['/', '?', '#']) || authority.contains(char::is_whitespace) {
-        return Err(bad("must be a host and a port and nothing more"));
-    }
-    let (host, port) =
-        authority.rsplit_once(':').ok_or_else(|| bad("has no port, such as :2379"))?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    if host.is_empty() || host == "[]" || (host.contains(':') && !bracketed) {
-        return Err(bad("has no host that can be read (write IPv6 as [::1]:2379)"));
-    }
-    if !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        return Err(bad("has no port between 1 and 65535"));
-    }
-    Ok(text.trim_end_matches('/').to_owned())
 }
 
 /// Which ways of coming by a server may be tried.
