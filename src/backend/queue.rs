@@ -1,4 +1,4 @@
-//! The queue of a watch: events that nobody has read yet, up to a number of bytes.
+//! The queue of a watch: events that were not read yet, up to a number of bytes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

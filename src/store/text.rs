@@ -64,7 +64,7 @@ pub(super) fn span(span: Duration) -> String {
 
 /// What a call is given, other than keys and values.
 pub(super) trait Argument {
-    /// Its text in a command; `None` where it is left out.
+    /// Its text in a command; `None` if it is left out.
     fn text(&self) -> Option<String>;
 
     /// The keys in it.
