@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::backend::{Backend, Ending};
-use crate::store::{Limits, Store};
+use crate::store::{Limits, Store, calls};
 
 /// A store that is asked what it has: a client, and the backend that opened it.
 pub struct Asked<'a> {
@@ -102,6 +102,15 @@ capabilities! {
     power_loss PowerLoss = "power-loss",
         "the backend cannot lose power", |asked| asked.can_reopen(&[Ending::PowerLoss]);
 }
+
+/// Refuses to compile where an extension trait has no line of the table.
+macro_rules! every_extension_is_a_need {
+    (Store itself $core:tt $($trait:ident $accessor:ident $calls:tt)*) => {
+        const _: &[Need] = &[$(Need::$trait),*];
+    };
+}
+
+calls!(every_extension_is_a_need);
 
 impl Need {
     /// The name in the header of a script.

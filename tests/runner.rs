@@ -34,5 +34,7 @@ mod slow;
 mod stage;
 #[path = "runner/suite.rs"]
 mod suite;
+#[path = "runner/threads.rs"]
+mod threads;
 #[path = "runner/times.rs"]
 mod times;

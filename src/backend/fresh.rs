@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
+use super::spread::Spread;
 use super::{Backend, Clock, Ending, Instance};
-use crate::store::{ErrorKind, Limits, Result, Store, StoreError};
+use crate::store::{ErrorKind, Layered, Limits, Result, Store, StoreError};
 
 /// A future of a store that is being made or reopened.
 type Making<T> = Pin<Box<dyn Future<Output = Result<T>> + Send>>;
@@ -29,6 +30,7 @@ type AnyError = Box<dyn Error + Send + Sync>;
 pub struct Fresh<T, S> {
     name: String,
     clock: Clock,
+    threads: usize,
     limits: Limits,
     version: Option<String>,
     make: Arc<dyn Fn() -> Making<T> + Send + Sync>,
@@ -83,7 +85,7 @@ impl<T: Send + 'static, S: Store> Fresh<T, S> {
         open: Arc<dyn Fn(&T) -> S + Send + Sync>,
     ) -> Self {
         let (clock, limits) = (Clock::Wall, Limits::default());
-        Self { name, clock, limits, version: None, make, open, reopen: None }
+        Self { name, clock, threads: 1, limits, version: None, make, open, reopen: None }
     }
 
     /// Says how a store is opened again on the data that it left, so that durability is tested too.
@@ -129,6 +131,22 @@ impl<T: Send + 'static, S: Store> Fresh<T, S> {
         Self { clock: Clock::Virtual, ..self }
     }
 
+    /// Gives every case so many threads and makes each call on one of them, so that data races of the store show.
+    ///
+    /// With one thread, which is the default, calls of different clients take turns at their `await`s: what a store does
+    /// in between is never interrupted. With more, they run at the same time, and so do the tasks that the store spawns.
+    /// Only the wall clock has several threads; on virtual time this changes nothing.
+    ///
+    /// ```
+    /// # use kvspec::backend::memory::MemoryStore as MyStore;
+    /// use kvspec::backend::Fresh;
+    ///
+    /// let backend = Fresh::new("mine", MyStore::new, MyStore::client).on_threads(4);
+    /// ```
+    pub fn on_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
     /// This backend twice: under its name on the wall clock, and as `NAME-virtual` on virtual time.
     ///
     /// ```no_run
@@ -161,6 +179,7 @@ impl<T, S> Clone for Fresh<T, S> {
         Self {
             name: self.name.clone(),
             clock: self.clock,
+            threads: self.threads,
             limits: self.limits.clone(),
             version: self.version.clone(),
             make: self.make.clone(),
@@ -199,6 +218,10 @@ impl<T: Send + 'static, S: Store + 'static> Backend for Fresh<T, S> {
         self.clock
     }
 
+    fn threads(&self) -> usize {
+        self.threads
+    }
+
     fn limits(&self) -> Limits {
         self.limits.clone()
     }
@@ -226,13 +249,16 @@ impl<T: Send + 'static, S: Store + 'static> Backend for Fresh<T, S> {
 
     async fn instance(&self) -> Result<Box<dyn Instance>> {
         let store = Mutex::new(Some((self.make)().await?));
-        Ok(Box::new(Made { store, open: self.open.clone(), reopen: self.reopen.clone() }))
+        let is_threaded = self.threads > 1 && self.clock == Clock::Wall;
+        let (open, reopen) = (self.open.clone(), self.reopen.clone());
+        Ok(Box::new(Made { store, is_threaded, open, reopen }))
     }
 }
 
 /// The store of one case; none while it is reopened, and after reopening failed.
 struct Made<T, S> {
     store: Mutex<Option<T>>,
+    is_threaded: bool,
     open: Arc<dyn Fn(&T) -> S + Send + Sync>,
     reopen: Option<Reopen<T>>,
 }
@@ -248,7 +274,10 @@ impl<T: Send, S: Store + 'static> Instance for Made<T, S> {
     async fn open(&self) -> Result<Box<dyn Store>> {
         let store = self.with_store(|store| store.as_ref().map(|store| (self.open)(store)));
         let store = store.ok_or_else(not_open)?;
-        Ok(Box::new(store))
+        Ok(match self.is_threaded {
+            true => Box::new(Layered::new(Arc::new(Spread), store, 0)),
+            false => Box::new(store),
+        })
     }
 
     async fn reopen(&self, ending: Ending) -> Result<()> {

@@ -15,6 +15,7 @@ mod queue;
 #[cfg(feature = "redis")]
 pub mod redis;
 mod shared;
+mod spread;
 #[cfg(any(feature = "etcd", feature = "redis"))]
 mod watching;
 
@@ -30,6 +31,12 @@ pub trait Backend: Send + Sync {
     /// The clock that the store's times run on.
     fn clock(&self) -> Clock {
         Clock::Wall
+    }
+
+    /// On how many threads the tasks of one case run at once. With one, they all run on the thread of the case; with more,
+    /// which only a case on the wall clock can have, data races of a store in this process show.
+    fn threads(&self) -> usize {
+        1
     }
 
     /// What this kind of store cannot do, or does later than etcd.

@@ -1,27 +1,26 @@
 //! Drives one scenario against one backend, and records what it sees.
 
 mod preflight;
+mod runtime;
 mod watchdog;
 
 use std::error::Error;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use goldenscript::Context;
-use tokio::runtime::{Builder, Runtime};
 use tokio::time::Instant;
 
 pub use self::preflight::{foreign_writes, preflight};
+use self::runtime::CaseRuntime;
 use self::watchdog::Pulse;
 pub use self::watchdog::run_watched;
-use crate::backend::{Backend, Clock, Instance};
+use crate::backend::{Backend, Instance};
 use crate::command::Command;
 use crate::scenario::{Reading, Scenario};
 use crate::session::cleanup::Unclean;
-use crate::session::panics::{self, caught};
+use crate::session::panics;
 use crate::session::{Session, broken, clients};
 pub use crate::session::{
     Settings,
@@ -55,7 +54,7 @@ fn run_beating(
 ) -> Transcript {
     let log = panics::Log::of(panics::case_name(backend.name(), &scenario.name));
     log.take_thread();
-    let runtime = match runtime(backend.clock(), pulse, log) {
+    let runtime = match CaseRuntime::new(backend, pulse, log) {
         Ok(runtime) => runtime,
         Err(error) => {
             return Transcript::ended(broken(format!(
@@ -63,30 +62,16 @@ fn run_beating(
             )));
         }
     };
-    let transcript = run_in(&runtime, scenario, backend, settings, pulse);
-    // Tasks of the store that wait for something blocking must not hold up the run.
-    runtime.shutdown_background();
+    let transcript = run_in(&runtime, scenario, backend, settings);
+    runtime.end();
     transcript
 }
 
-fn runtime(clock: Clock, pulse: &Arc<Pulse>, log: panics::Log) -> std::io::Result<Runtime> {
-    let (rests, wakes) = (pulse.clone(), pulse.clone());
-    Builder::new_current_thread()
-        .enable_all()
-        .start_paused(clock == Clock::Virtual)
-        // The threads that the store blocks on are the case's too.
-        .on_thread_start(move || log.take_thread())
-        .on_thread_park(move || rests.beat())
-        .on_thread_unpark(move || wakes.beat())
-        .build()
-}
-
 fn run_in(
-    runtime: &Runtime,
+    runtime: &CaseRuntime,
     scenario: &Scenario,
     backend: &dyn Backend,
     settings: &Settings,
-    pulse: &Pulse,
 ) -> Transcript {
     let endings = scenario.endings();
     let given = async {
@@ -109,9 +94,9 @@ fn run_in(
         }
         Err(end) => return Transcript::ended(end),
     };
-    let mut transcript = run_on(runtime, scenario, backend, instance.as_ref(), settings, pulse);
+    let mut transcript = run_on(runtime, scenario, backend, instance.as_ref(), settings);
     // Taken down inside the runtime, which what it is made of may need.
-    let closed = match guarded(runtime, clients::within(CLOSING, instance.close())) {
+    let closed = match runtime.guarded(clients::within(CLOSING, instance.close())) {
         Ok(Some(Ok(()))) => return transcript,
         Ok(Some(Err(error))) => format!("{name} could not be taken down: {error}"),
         Ok(None) => format!("{name} was not taken down within {CLOSING:?}"),
@@ -124,12 +109,11 @@ fn run_in(
 }
 
 fn run_on(
-    runtime: &Runtime,
+    runtime: &CaseRuntime,
     scenario: &Scenario,
     backend: &dyn Backend,
     instance: &dyn Instance,
     settings: &Settings,
-    pulse: &Pulse,
 ) -> Transcript {
     let are_unread = matches!(scenario.reading, Reading::WhenAsked(_));
     let opening = Session::open(instance, backend, settings, are_unread, scenario.max_wait);
@@ -138,21 +122,21 @@ fn run_on(
         Ok(session) => session,
         Err(end) => return Transcript::ended(end),
     };
-    let started = now(runtime);
+    let started = runtime.now();
     let mut recorder =
-        Recorder { runtime, session, settings, pulse, started, entries: Vec::new(), end: None };
+        Recorder { runtime, session, settings, started, entries: Vec::new(), end: None };
     let ran = goldenscript::generate(&mut recorder, &scenario.text);
     recorder.finish(ran.err().map(|error| error.to_string()))
 }
 
 /// Waits for something of the backend, unless it panics or the run is ended.
 fn unless_aborted<T>(
-    runtime: &Runtime,
+    runtime: &CaseRuntime,
     abort: &Abort,
     what: &str,
     future: impl Future<Output = Result<T, End>>,
 ) -> Result<T, End> {
-    let done = guarded(runtime, async {
+    let done = runtime.guarded(async {
         tokio::select! {
             biased;
             () = abort.thrown() => Err(End::Aborted),
@@ -162,22 +146,11 @@ fn unless_aborted<T>(
     done.unwrap_or_else(|panic| Err(broken(format!("{what} panicked: {panic}"))))
 }
 
-fn guarded<T>(runtime: &Runtime, future: impl Future<Output = T>) -> Result<T, String> {
-    runtime.block_on(AssertUnwindSafe(future).catch_unwind()).map_err(caught)
-}
-
-/// The moment by the runtime's own clock, which may be virtual.
-fn now(runtime: &Runtime) -> Instant {
-    let _entered = runtime.enter();
-    Instant::now()
-}
-
 /// Runs the commands of a script, and writes down each answer; what the answers amount to is judged elsewhere.
 struct Recorder<'a> {
-    runtime: &'a Runtime,
+    runtime: &'a CaseRuntime,
     session: Session<'a>,
     settings: &'a Settings,
-    pulse: &'a Pulse,
     started: Instant,
     entries: Vec<Entry>,
     end: Option<End>,
@@ -189,23 +162,24 @@ impl goldenscript::Runner for Recorder<'_> {
     fn run(&mut self, command: &Command, context: &Context) -> Result<String, Box<dyn Error>> {
         let client = context.prefix.clone();
         let before = client.as_ref().map(|client| format!("{client}: ")).unwrap_or_default();
-        self.pulse.note(before + &command.label());
+        self.runtime.note(before + &command.label());
         let (session, abort, runtime) = (&mut self.session, &self.settings.abort, self.runtime);
-        let at = now(runtime);
-        let perform = AssertUnwindSafe(command.perform(session, client.as_deref())).catch_unwind();
-        let answer = runtime.block_on(async {
+        let at = runtime.now();
+        let perform = command.perform(session, client.as_deref());
+        let answer = runtime.guarded(async {
             tokio::select! {
                 biased;
                 () = abort.thrown() => None,
-                answer = perform => Some(answer.unwrap_or_else(|panic| Answer::Panic(caught(panic)))),
+                answer = perform => Some(answer),
             }
         });
+        let answer = answer.unwrap_or_else(|panic| Some(Answer::Panic(panic)));
         let Some(answer) = answer else { return self.stop(End::Aborted) };
         if let Some(reason) = self.session.clients.unopened() {
             return self.stop(End::Unopened(reason));
         }
         let lost = answer.error().is_some_and(clients::is_unanswered);
-        let took = now(runtime) - at;
+        let took = runtime.now() - at;
         self.entries.push(Entry {
             client,
             label: command.label(),
@@ -247,12 +221,12 @@ impl Recorder<'_> {
         let mut cleaned = Ok(());
         if !matches!(end, End::Lost(_)) {
             let limit = cleaning_time(self.session.traces.taken.clone(), &self.settings.abort);
-            cleaned = told(guarded(self.runtime, self.session.clean_up(limit)));
+            cleaned = told(self.runtime.guarded(self.session.clean_up(limit)));
         }
         if let (End::Finished, Err(unclean)) = (&end, cleaned) {
             end = self.uncleaned(unclean);
         }
-        let closed = told(guarded(self.runtime, async move { self.session.close().await }).map(Ok));
+        let closed = told(self.runtime.guarded(self.session.close()).map(Ok));
         if let (End::Finished | End::LeftBehind(_), Err(unclean)) = (&end, closed) {
             end = unclean.into();
         }

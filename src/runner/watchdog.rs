@@ -1,5 +1,6 @@
 //! Gives up a case whose store blocks the thread that it runs on, which no deadline on that thread could end.
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +31,18 @@ impl Pulse {
     /// The thread goes to rest, or wakes up.
     pub fn beat(&self) {
         self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Waits for a future, and shows every now and then that the thread which waits is not blocked.
+    pub async fn ticking<T>(&self, future: impl Future<Output = T>) -> T {
+        let mut future = pin!(future);
+        loop {
+            match tokio::time::timeout(TICK / 2, &mut future).await {
+                Ok(done) => return done,
+                // Awake all the time, so that the number stays even.
+                Err(_) => self.beats.fetch_add(2, Ordering::Relaxed),
+            };
+        }
     }
 
     /// Notes the command that is being run.

@@ -1,7 +1,7 @@
 //! The trait under test, the words its answers are made of, and its calls as values.
 //!
 //! An extension trait is a file here, its accessor in [`Store`], its calls in the table `calls`, what they answer in the
-//! table `replies` unless it is there already, and a line in the table of `crate::capability`.
+//! table `replies` unless it is there already, and a line of its name in the table of `crate::capability`.
 
 mod call;
 mod directory;
@@ -129,6 +129,8 @@ use replies;
 /// - What is made in the runtime of one scenario, such as a connection or a task, ends with it. A pool that many scenarios
 ///   share needs a runtime of its own: see [`Shared`](crate::backend::Shared).
 /// - A panic of a call is the answer of that call; a panic of a task that the store spawned is reported with the scenario.
+/// - A store can ask for several threads ([`Fresh::on_threads`](crate::backend::Fresh::on_threads)): then each call is made
+///   on one of them.
 /// - On virtual time ([`Fresh::on_virtual_time`](crate::backend::Fresh::on_virtual_time)) the clock jumps to the next timer
 ///   as soon as every task waits.
 #[async_trait]
