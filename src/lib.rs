@@ -109,7 +109,8 @@
 //!
 //! A store that sleeps on tokio's timers alone can run on virtual time, where a TTL of an hour costs nothing:
 //! [`Fresh::on_virtual_time`](backend::Fresh::on_virtual_time), or with the wall clock too:
-//! [`Fresh::on_both_clocks`](backend::Fresh::on_both_clocks). Where a store may be later than etcd, or cannot do what
+//! [`Fresh::on_both_clocks`](backend::Fresh::on_both_clocks). On the wall clock each case can have several threads, on
+//! which data races of the store show: [`Fresh::on_threads`](backend::Fresh::on_threads). Where a store may be later than etcd, or cannot do what
 //! the types allow, its [`Limits`](store::Limits) say so.
 //!
 //! # The scenario language

@@ -5,9 +5,6 @@ use std::future::Future;
 use super::queue::{Queue, ROOM};
 use crate::store::{ErrorKind, Result, StoreError, WatchBatch, WatchStream};
 
-/// What a watch yields: events that belong together, or why there will be no more.
-pub(super) type Batch = Result<WatchBatch>;
-
 /// Where the events of a watch come from. Dropping it ends the watch at the server.
 pub(super) trait Source: Send + 'static {
     /// Waits for what comes next; `None` if it is nothing for the reader, and an error if the watch is lost.

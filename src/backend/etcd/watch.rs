@@ -6,7 +6,7 @@ use std::sync::Arc;
 use etcd_client::{Event, EventType, WatchResponse};
 
 use super::error;
-use crate::backend::watching::{Batch, Source};
+use crate::backend::watching::Source;
 use crate::store::{ErrorKind, Result, StoreError, WatchBatch, WatchEvent};
 
 /// One watch on its own stream of a client's connection, before anybody reads it.
@@ -14,7 +14,7 @@ pub(super) struct Watching {
     stream: etcd_client::WatchStream,
     address: Arc<str>,
     /// What came with or before the word that the watch is created.
-    early: VecDeque<Batch>,
+    early: VecDeque<Result<WatchBatch>>,
 }
 
 impl Watching {
@@ -69,7 +69,7 @@ impl Source for Watching {
 }
 
 /// The events of one message, which belong together.
-fn batch(message: &WatchResponse) -> Batch {
+fn batch(message: &WatchResponse) -> Result<WatchBatch> {
     message.events().iter().map(event).collect()
 }
 
