@@ -1,5 +1,6 @@
 //! What a server of the tests does otherwise than etcd.
 
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub struct Faults {
     pub refused: Vec<String>,
     /// How long it takes for each call, before it does anything.
     pub delay: Duration,
+    /// The server that it forwards everything to; the delay alone is its own then.
+    pub before: Option<SocketAddr>,
     /// Whether it serves one call at a time.
     pub lane: Option<Lane>,
     /// How long it pauses after each message of a watch.
@@ -112,7 +115,8 @@ impl Faults {
 impl FromStr for Faults {
     type Err = String;
 
-    /// Reads words such as `no=DeleteRange`, `refuses=DeleteRange`, `delay=5`, `lane`, `pace=80`, `three-txns`.
+    /// Reads words such as `no=DeleteRange`, `refuses=DeleteRange`, `delay=5`, `lane`, `pace=80`, `three-txns`,
+    /// `before=127.0.0.1:2379`.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut faults = Self::default();
         for word in text.split_whitespace() {
@@ -127,6 +131,7 @@ impl FromStr for Faults {
                 ("refuses", _) => faults.refused.push(value.into()),
                 ("delay", _) => faults.delay = millis().map_err(|_| word)?,
                 ("pace", _) => faults.pace = millis().map_err(|_| word)?,
+                ("before", _) => faults.before = Some(value.parse().map_err(|_| word)?),
                 ("lane", _) => faults.lane = Some(Lane(Arc::new(Semaphore::new(1)))),
                 (_, Some((_, wrong))) => faults.wrong.push(*wrong),
                 (_, None) => return Err(format!("unknown fault '{word}'")),

@@ -3,6 +3,7 @@
 mod faults;
 mod kv;
 mod lease;
+mod proxy;
 mod range;
 mod served;
 mod watch;

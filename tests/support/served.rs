@@ -23,6 +23,7 @@ use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
 use super::faults::Faults;
+use super::proxy;
 
 /// The largest request that is taken at all; what is too large for a store it says itself.
 const MAX_REQUEST: usize = 64 << 20;
@@ -48,7 +49,7 @@ pub struct Shared {
 pub struct Service(pub Arc<Shared>);
 
 impl Served {
-    /// Serves an empty store in memory.
+    /// Serves an empty store in memory, or forwards to the server that is named.
     pub fn memory(faults: Faults) -> Self {
         Self::start(faults, || Arc::new(MemoryStore::new()))
     }
@@ -88,6 +89,13 @@ async fn serve(
 ) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port on loopback");
     let _ = started.send(listener.local_addr().expect("an address"));
+    if let Some(server) = faults.before {
+        tokio::select! {
+            () = proxy::forward(listener, server, faults.delay) => {}
+            _ = stopped => {}
+        }
+        return;
+    }
     let (store, turn, last_put) = (make(), Default::default(), Default::default());
     let service = Service(Arc::new(Shared { store, faults, turn, last_put }));
     let serving = Server::builder()
