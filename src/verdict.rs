@@ -14,10 +14,13 @@ use crate::backend::Clock;
 use crate::scenario::Scenario;
 use crate::store::ErrorKind;
 use crate::transcript::{Answer, End, Transcript};
-use crate::words::quote_value;
+use crate::words::{OUTSIDE, quote_value};
 
 /// How many unchanged lines are shown around a change.
 const CONTEXT: usize = 3;
+
+/// What is said where a key was answered that does not lie below the prefix of the scenario.
+const FOREIGN: &str = "kvspec: 'outside:' marks a key that does not begin with the prefix that was asked for: the store answers with keys of other clients, or with names that it changed";
 
 /// What the run of a case amounts to. The later in this list, the worse; the last two never count as passed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,14 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
+    /// Whether a key was answered that does not lie below the scenario's prefix.
+    pub(crate) fn has_outside(&self) -> bool {
+        self.diff.iter().any(|line| match line {
+            DiffLine::Observed(line) => line.contains(OUTSIDE),
+            DiffLine::Expected(_) | DiffLine::Same(_) => false,
+        })
+    }
+
     /// The clauses of the failure, the one that is broken first, then those of the script.
     pub fn clauses<'a>(&'a self, scenario: &'a Scenario) -> impl Iterator<Item = &'a str> {
         let broken = self.clause.as_deref();
@@ -190,7 +201,11 @@ fn mismatch(
         clauses: &scenario.clauses,
     });
     let FirstMismatch { line, command, .. } = first;
-    Mismatch { line, command, clause, missing: None, diff, notes }
+    let mut mismatch = Mismatch { line, command, clause, missing: None, diff, notes };
+    if mismatch.has_outside() {
+        mismatch.notes.insert(0, FOREIGN.into());
+    }
+    mismatch
 }
 
 /// The differences between two texts, with a few lines around each.

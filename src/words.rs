@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::store::quote;
 
+/// What is put before a key that does not lie below the prefix of a scenario.
+pub(crate) const OUTSIDE: &str = "outside:";
+
 /// Bytes as a script writes them: UTF-8, save that a character from U+0080 to U+00FF is the byte of that number, so that
 /// `"\xff"` is one byte.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]

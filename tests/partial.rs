@@ -40,6 +40,12 @@ impl Report {
         self.text.lines().filter(is_one).count()
     }
 
+    /// The first of the causes that the end of the run shows.
+    fn first_cause(&self) -> &str {
+        let mut lines = self.text.lines().skip_while(|line| !line.starts_with("causes on "));
+        lines.nth(1).unwrap_or_default()
+    }
+
     #[track_caller]
     fn says(&self, words: &str) {
         assert!(self.text.contains(words), "no '{words}' in\n{}", self.text);
@@ -125,4 +131,37 @@ fn an_empty_value_that_comes_as_a_deletion_is_the_watch_s_fault_alone() {
     let report = Report::of("empty-is-deleted", &["calls/", "core/watch/empty-value"]);
     assert_eq!((report.code, report.count("FAIL ", "")), (1, 1), "{}", report.text);
     report.says("clause W10");
+}
+
+#[rstest]
+#[case::lost("loses-writes", &["core/add", "core/read", "core/watch/value"], "writes that were acknowledged are not there")]
+#[case::outside("outside-keys", &["core/list"], "answers have keys from outside the prefix")]
+fn the_gravest_cause_comes_first(
+    #[case] faults: &str,
+    #[case] names: &[&str],
+    #[case] cause: &str,
+) {
+    let report = Report::of(faults, names);
+    assert!(report.first_cause().contains(cause), "{}", report.text);
+}
+
+#[test]
+fn a_lost_write_is_not_the_watch_s_fault() {
+    let report = Report::of("loses-writes", &["core/watch/value-is-the-events"]);
+    assert_eq!(report.code, 1, "{}", report.text);
+    report.says("a write was acknowledged and lost: the store does not have it");
+    report.says("clause K1");
+}
+
+#[test]
+fn a_key_of_another_client_is_explained_where_it_shows() {
+    let report = Report::of("outside-keys", &["--exact", "calls/list"]);
+    report.says("'outside:' marks a key that does not begin with the prefix");
+}
+
+#[test]
+fn watches_that_deliver_nothing_are_one_failure() {
+    let report = Report::of("silent-watches", QUICK);
+    assert_eq!(report.count("FAIL ", ""), 1, "{}", report.text);
+    report.says("watch: it opens, and delivers nothing: deadline exceeded");
 }

@@ -307,7 +307,9 @@ impl Command {
             },
         };
         let answer = answer.unwrap_or_else(Answer::Error);
-        session.ttls.take(&self.effects(Some(&answer)));
+        let effects = self.effects(Some(&answer));
+        session.ttls.take(&effects);
+        session.watches.take(&session.clients, &effects);
         answer
     }
 }

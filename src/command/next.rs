@@ -56,10 +56,10 @@ impl Verb for Next {
         vec![saw_watch(&self.watch, answer), Effect::Passed(Passing::AwaitedEvent(&self.watch))]
     }
 
-    async fn run(&self, session: &mut Session<'_>, _: Arc<dyn Store>) -> Result<Answer> {
+    async fn run(&self, session: &mut Session<'_>, client: Arc<dyn Store>) -> Result<Answer> {
         let Session { clients, watches, ttls, polls, .. } = session;
         let is_seen = |key: &[u8]| watches.sees(clients, &self.watch, key);
         let max_wait = ttls.until_first_end(polls.lag, is_seen);
-        watches.next(clients, &self.watch, max_wait).await
+        watches.next(clients, client.as_ref(), &self.watch, max_wait).await
     }
 }

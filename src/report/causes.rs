@@ -14,6 +14,28 @@ const SHOWN: usize = 8;
 /// How much of a store's message is kept.
 const MESSAGE: usize = 120;
 
+/// How grave a cause is: the graver one explains more of the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gravity {
+    /// Keys of others are in the answers.
+    Outside,
+    /// What was acknowledged is not there.
+    Lost,
+    /// Anything else.
+    Plain,
+}
+
+impl Gravity {
+    /// What is said of such a cause, whatever the first wrong answer of a case is.
+    fn what(self) -> Option<&'static str> {
+        match self {
+            Self::Outside => Some("answers have keys from outside the prefix that was asked for"),
+            Self::Lost => Some("writes that were acknowledged are not there"),
+            Self::Plain => None,
+        }
+    }
+}
+
 /// Failures that have one cause, as far as their first wrong answers show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cause {
@@ -23,12 +45,13 @@ pub struct Cause {
     pub clauses: BTreeSet<String>,
     /// The names of the cases, in the order of the run.
     pub cases: Vec<String>,
+    gravity: Gravity,
 }
 
 impl Cause {
     /// The group in one line: `51 failures: leases and keys outlive their TTL (T2; first: lease/all-together)`.
     pub fn line(&self) -> String {
-        let Self { what, clauses, cases } = self;
+        let Self { what, clauses, cases, gravity: _ } = self;
         let count =
             if cases.len() == 1 { "1 failure" } else { &format!("{} failures", cases.len()) };
         let clauses: Vec<_> = clauses.iter().map(String::as_str).collect();
@@ -41,8 +64,12 @@ impl Cause {
 
 /// Adds an outcome to the groups, if it is a failure.
 pub fn add(causes: &mut Vec<Cause>, outcome: &Outcome) {
+    let mut grave = Gravity::Plain;
     let (what, clause) = match &outcome.verdict {
-        Verdict::Failed(mismatch) => (what(mismatch), mismatch.clause.clone()),
+        Verdict::Failed(mismatch) => {
+            grave = gravity(mismatch);
+            (grave.what().map_or_else(|| what(mismatch), String::from), mismatch.clause.clone())
+        }
         Verdict::Stale(_) => ("listed as a known failure, and passes".into(), None),
         Verdict::Unclear(reason) => (format!("unclear: {}", plain(reason)), None),
         Verdict::Errored(reason) if !outcome.is_unfinished() => {
@@ -51,21 +78,44 @@ pub fn add(causes: &mut Vec<Cause>, outcome: &Outcome) {
         Verdict::Errored(_) | Verdict::Passed | Verdict::Skipped(_) | Verdict::Known(..) => return,
     };
     let place = causes.iter().position(|cause| cause.what == what).unwrap_or_else(|| {
-        causes.push(Cause { what, clauses: BTreeSet::new(), cases: Vec::new() });
+        let (clauses, cases) = Default::default();
+        causes.push(Cause { what, clauses, cases, gravity: grave });
         causes.len() - 1
     });
     causes[place].clauses.extend(clause);
     causes[place].cases.push(outcome.case.scenario.name.clone());
 }
 
-/// The lines that are shown of them, the largest group first; none if few cases failed.
+/// How grave it is what the first wrong answer of a case shows.
+fn gravity(mismatch: &Mismatch) -> Gravity {
+    match mismatch.clause.as_deref() {
+        _ if mismatch.missing.is_some() => Gravity::Plain,
+        _ if mismatch.has_outside() => Gravity::Outside,
+        // Where nothing should be, a deletion was not seen.
+        Some("K1")
+            if !first_difference(&mismatch.diff, bare(&mismatch.command))
+                .0
+                .is_some_and(|line| line == "(none)") =>
+        {
+            Gravity::Lost
+        }
+        _ => Gravity::Plain,
+    }
+}
+
+/// A command without the client's name, which stands before a colon.
+fn bare(command: &str) -> &str {
+    command.split_once(": ").map_or(command, |(_, rest)| rest)
+}
+
+/// The lines that are shown of them, the gravest first, and of those the largest group; none if few cases failed.
 pub fn lines(causes: &[Cause]) -> Vec<String> {
     let failures: usize = causes.iter().map(|cause| cause.cases.len()).sum();
     if failures < MANY || causes.len() == failures {
         return Vec::new();
     }
     let mut causes: Vec<_> = causes.iter().collect();
-    causes.sort_by_key(|cause| std::cmp::Reverse(cause.cases.len()));
+    causes.sort_by_key(|cause| (cause.gravity, std::cmp::Reverse(cause.cases.len())));
     let mut lines: Vec<_> = causes.iter().take(SHOWN).map(|cause| cause.line()).collect();
     if let Some(more) = causes.len().checked_sub(SHOWN).filter(|more| *more > 0) {
         lines.push(format!("… and {more} more causes"));
@@ -78,8 +128,7 @@ fn what(mismatch: &Mismatch) -> String {
     if let Some(missing) = &mismatch.missing {
         return missing.clone();
     }
-    // The client's name stands before a colon.
-    let command = mismatch.command.split_once(": ").map_or(&*mismatch.command, |(_, rest)| rest);
+    let command = bare(&mismatch.command);
     let word = command.split(' ').next().unwrap_or_default();
     let (expected, observed) = first_difference(&mismatch.diff, command);
     let (expected, observed) = (expected.as_deref(), observed.as_deref());
@@ -183,7 +232,12 @@ fn plain(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
+    use crate::plan::Case;
+    use crate::scenario::Scenario;
 
     fn mismatch(command: &str, diff: Vec<DiffLine>, notes: &[&str]) -> Mismatch {
         let notes = notes.iter().map(|note| (*note).to_owned()).collect();
@@ -210,6 +264,31 @@ mod tests {
             let mismatch = mismatch(command, lines_of(expected, observed), &[]);
             assert_eq!(what(&mismatch), what_is_wrong, "{command}");
         }
+    }
+
+    #[test]
+    fn the_gravest_comes_first() {
+        let outcome = |name: &str, command: &str, observed: &str, clause: &str| {
+            let mut mismatch = mismatch(command, lines_of("ok", observed), &[]);
+            mismatch.clause = Some(clause.into());
+            let text =
+                "# A law.\n# clauses: K1\n# source: this test\nread k\n---\nread k: (none)\n";
+            let scenario = Scenario::parse("a.kv".as_ref(), name.into(), text.into());
+            let case = Case::new("mine", Arc::new(scenario.expect("it is well-formed")));
+            let verdict = Verdict::Failed(Box::new(mismatch));
+            Outcome { case, verdict, transcript: None, took: Duration::ZERO }
+        };
+        let mut causes = Vec::new();
+        for number in 0..4 {
+            let name = format!("core/watch/{number}");
+            add(&mut causes, &outcome(&name, "events w", "events w: (no events)", "W3"));
+        }
+        add(&mut causes, &outcome("core/add/a", "read k", "read k: (none)", "K1"));
+        add(&mut causes, &outcome("core/list/a", "list k", "list k: outside:a", "P1"));
+        let lines = lines(&causes);
+        assert!(lines[0].starts_with("1 failure: answers have keys from outside"), "{lines:?}");
+        assert!(lines[1].starts_with("1 failure: writes that were acknowledged"), "{lines:?}");
+        assert!(lines[2].starts_with("4 failures: events are missing"), "{lines:?}");
     }
 
     #[test]

@@ -17,6 +17,10 @@ use crate::words::quote;
 /// How many deletions are under way at once.
 const DELETERS: usize = 32;
 
+/// How many deletions one transaction makes: fewer than etcd allows. Of fewer keys each is deleted by itself.
+const TOGETHER: usize = 100;
+const FEW: usize = 8;
+
 /// How long the keys live that are attached to a lease because they cannot be deleted.
 const SHORT: Duration = Duration::from_secs(1);
 
@@ -69,10 +73,11 @@ impl Traces {
             }
         }
         // A key that a store lists and the script did not write would be its own error, so it is not deleted here.
-        let deleted = self.each(self.keys.iter(), |key| store.delete(key)).await;
+        let single = self.not_together(store, prefix).await;
+        let deleted = self.each(single.iter().copied(), |key| store.delete(key)).await;
         let refused = deleted.iter().find_map(|deleted| deleted.as_ref().err().cloned());
         let mut keys = store.list(prefix).await?;
-        for (key, deleted) in self.keys.iter().zip(deleted) {
+        for (key, deleted) in single.into_iter().zip(deleted) {
             // Below the prefix the list reports; a store that errs about a key that is gone is judged by the scripts.
             if !key.starts_with(prefix) {
                 failed = failed.and(deleted);
@@ -91,6 +96,30 @@ impl Traces {
             failed?;
         }
         Ok(Left { keys, refused })
+    }
+
+    /// Deletes many keys by a few transactions, which spares a slow store most of the calls, and gives those keys that are
+    /// to be deleted by themselves.
+    async fn not_together(&self, store: &dyn Store, prefix: &[u8]) -> BTreeSet<&Vec<u8>> {
+        let all: Vec<_> = self.keys.iter().collect();
+        let Some(transactions) = store.transactions().filter(|_| all.len() >= FEW) else {
+            return all.into_iter().collect();
+        };
+        for keys in all.chunks(TOGETHER) {
+            let then = keys.iter().map(|key| Op::Delete { key: (*key).clone() }).collect();
+            if transactions.txn(Txn { then, ..Txn::default() }).await.is_err() {
+                return all.into_iter().collect();
+            }
+            self.taken.fetch_add(keys.len(), Ordering::Relaxed);
+        }
+        // What a transaction did not do is done without one.
+        match store.list(prefix).await {
+            Ok(left) => {
+                let is_left = |key: &&Vec<u8>| !key.starts_with(prefix) || left.contains(key);
+                all.into_iter().filter(is_left).collect()
+            }
+            Err(_) => all.into_iter().collect(),
+        }
     }
 
     /// Does something to each key, some at once.

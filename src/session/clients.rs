@@ -16,6 +16,7 @@ use super::{Settings, broken};
 use crate::backend::{Backend, Clock, Ending, Instance};
 use crate::store::{ErrorKind, Result, Store, StoreError};
 use crate::transcript::End;
+use crate::words::OUTSIDE;
 
 /// How long a call may take after one call of the same case has used up its whole deadline, and how many may before no
 /// more are made: the first shows that the store hangs, and the rest need not hold up the suite.
@@ -206,7 +207,7 @@ impl<'a> Clients<'a> {
     pub fn own(&self, key: &[u8]) -> Vec<u8> {
         match key.strip_prefix(self.prefix.as_slice()) {
             Some(own) => own.to_vec(),
-            None => [b"outside:", key].concat(),
+            None => [OUTSIDE.as_bytes(), key].concat(),
         }
     }
 
@@ -244,10 +245,21 @@ impl<'a> Clients<'a> {
         next: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let mut limit = self.limit.clone();
-        if self.meter.is_silent() {
+        let is_silent = self.meter.is_silent();
+        if is_silent {
             limit.deadline = limit.deadline.min(SHORT_DEADLINE);
         }
-        let event = limit.within(max_wait, next).await.map_err(|error| self.shown(error));
+        let event = limit.within(max_wait, next).await.map_err(|error| match error.kind {
+            ErrorKind::DeadlineExceeded if is_silent && error.is_own() => {
+                let waited = limit.deadline() + max_wait;
+                let message = format_args!(
+                    "no event within {waited:?}, after none came within {:?} before",
+                    self.limit.deadline
+                );
+                StoreError::own(error.kind, message)
+            }
+            _ => self.shown(error),
+        });
         self.meter.note_event(&event);
         event
     }

@@ -15,24 +15,33 @@ pub struct Meter {
 #[derive(Debug, Default)]
 struct Measured {
     fastest: Option<Duration>,
-    /// How long the calls took that ended since the last sample.
+    /// How long the calls took that ended since the last sample, and when that was.
     ended: Vec<Duration>,
+    sampled: Option<Instant>,
+    /// How long calls were seen to wait for each other, and how many ended meanwhile.
+    crowded: (Duration, u32),
     /// When each call began that has not ended yet.
     under_way: BTreeMap<u64, Instant>,
     begun: u64,
     refused: usize,
+    /// The shortest time between two batches of one watch that were due already.
+    pace: Option<Duration>,
     /// Whether any watch ever delivered an event, and whether one was waited for in vain.
     has_delivered: bool,
     was_silent: bool,
 }
 
 /// What was measured since the last sample.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sample {
     /// The fastest call since the meter was made; `None` before the first one.
     pub fastest: Option<Duration>,
     /// The median of the calls that ended since the last sample; `None` if there was none.
     pub median: Option<Duration>,
+    /// How many calls ended since the last sample.
+    pub ended: u32,
+    /// The time since the last sample.
+    pub over: Duration,
     /// How many calls are under way.
     pub under_way: usize,
     /// How many of them began longer ago than `long`.
@@ -77,6 +86,17 @@ impl Meter {
         measured.was_silent && !measured.has_delivered
     }
 
+    /// Notes how long there was between two batches of one watch that were due already.
+    pub fn note_pace(&self, pace: Option<Duration>) {
+        let mut measured = self.measured();
+        measured.pace = measured.pace.into_iter().chain(pace).min();
+    }
+
+    /// The shortest time between two batches of one watch, as far as one had to wait for the other.
+    pub fn pace(&self) -> Option<Duration> {
+        self.measured().pace
+    }
+
     fn begin(&self) -> Call {
         let mut measured = self.measured();
         measured.begun += 1;
@@ -97,6 +117,19 @@ impl Meter {
         self.measured().refused += 1;
     }
 
+    /// Notes that calls waited for each other while this was measured.
+    pub fn note_crowded(&self, sample: &Sample) {
+        let (over, ended) = &mut self.measured().crowded;
+        *over += sample.over;
+        *ended = ended.saturating_add(sample.ended);
+    }
+
+    /// How long the store takes for one call of those that wait for each other; `None` if none was seen to wait.
+    pub fn crowded(&self) -> Option<Duration> {
+        let (over, ended) = self.measured().crowded;
+        over.checked_div(ended)
+    }
+
     /// The fastest call so far.
     pub fn fastest(&self) -> Option<Duration> {
         self.measured().fastest
@@ -107,10 +140,14 @@ impl Meter {
         let mut measured = self.measured();
         let mut ended = std::mem::take(&mut measured.ended);
         ended.sort_unstable();
+        let now = Instant::now();
+        let before = measured.sampled.replace(now).unwrap_or(now);
         let overdue = measured.under_way.values().filter(|began| began.elapsed() > long).count();
         Sample {
             fastest: measured.fastest,
             median: ended.get(ended.len() / 2).copied(),
+            ended: u32::try_from(ended.len()).unwrap_or(u32::MAX),
+            over: now - before,
             under_way: measured.under_way.len(),
             overdue,
             refused: std::mem::take(&mut measured.refused),

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::clients::{Clients, random};
 use super::panics::caught;
 use super::reader::{Batch, Feed};
+use crate::effect::{Effect, Keys, Lifetime, StateChange, Written};
 use crate::store::{ErrorKind, Result, Store, StoreError, WatchEvent};
 use crate::transcript::{Answer, EventCount, Events, Order, Writes};
 
@@ -19,6 +20,9 @@ const LONGEST_READ: Duration = Duration::from_secs(120);
 
 /// After how long a silence it is asked whether the write that is waited for is there at all.
 const SILENCE: Duration = Duration::from_secs(1);
+
+/// How many batches must follow one that was due for their pace to count.
+const STEPS: u32 = 4;
 
 /// The watches that a script opened, by name.
 pub(crate) struct Watches {
@@ -30,6 +34,9 @@ pub(crate) struct Watches {
 
 struct Watch {
     prefix: Vec<u8>,
+    /// The last values that were written below the prefix, by key, of which no event was delivered, and which nothing else
+    /// may have changed.
+    due: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What it delivers; `None` if it was refused when it was opened.
     feed: Option<Feed>,
     /// Events that were delivered and not yet asked for.
@@ -38,6 +45,8 @@ struct Watch {
     ended: Option<StoreError>,
     /// The revisions that came since the last answer.
     order: Order,
+    /// When batches came since the last fence was written.
+    arrivals: Vec<Instant>,
 }
 
 /// Names fence keys, and knows them again.
@@ -100,7 +109,15 @@ impl Watches {
             Err(error) => return Err(error),
         };
         let (pending, order) = (VecDeque::new(), Order { opened: before, ..Order::default() });
-        let watch = Watch { prefix, feed, pending, ended, order };
+        let watch = Watch {
+            prefix,
+            due: BTreeMap::new(),
+            feed,
+            pending,
+            ended,
+            order,
+            arrivals: Vec::new(),
+        };
         if let Some(before) = self.open.insert(name, watch) {
             before.end().await;
         }
@@ -159,28 +176,60 @@ impl Watches {
         self.open.get(name).is_some_and(|watch| clients.whole(key).starts_with(&watch.prefix))
     }
 
+    /// Takes in what a command did: the last write below a watch is one that it must deliver.
+    pub fn take(&mut self, clients: &Clients<'_>, effects: &[Effect<'_>]) {
+        for effect in effects {
+            match effect {
+                Effect::Changed(StateChange::Wrote(
+                    Keys::One(key),
+                    Written::Value(value),
+                    Lifetime::Permanent,
+                )) => {
+                    let key = clients.whole(key);
+                    for watch in self.open.values_mut().filter(|one| key.starts_with(&one.prefix)) {
+                        watch.due.insert(key.clone(), value.to_vec());
+                    }
+                }
+                Effect::Changed(StateChange::Deleted(key)) => {
+                    let key = clients.whole(key);
+                    self.open.values_mut().for_each(|watch| drop(watch.due.remove(&key)));
+                }
+                Effect::Changed(_)
+                | Effect::Either(..)
+                | Effect::Reopened
+                | Effect::Refused(..) => {
+                    self.open.values_mut().for_each(|watch| watch.due.clear());
+                }
+                Effect::Watched(_) | Effect::Passed(_) | Effect::Saw(..) => {}
+            }
+        }
+    }
+
     /// Waits for one more event, without writing anything that could push it out.
     ///
-    /// The event may be the end of a TTL, for which `max_wait` is left.
+    /// The event may be the end of a TTL, for which `max_wait` is left. In silence `store` is asked whether the last write
+    /// is there at all.
     pub async fn next(
         &mut self,
         clients: &mut Clients<'_>,
+        store: &dyn Store,
         name: &str,
         max_wait: Duration,
     ) -> Result<Answer> {
         let watch = self.open.get_mut(name).ok_or_else(|| not_open(name))?;
         let fences = &self.fences;
         let next = async {
-            loop {
-                match watch.next().await? {
-                    event if fences.made(event.key()) => {}
-                    event => return Ok(event),
-                }
+            match tokio::time::timeout(SILENCE, watch.next_own(fences)).await {
+                Ok(event) => event.map(Some),
+                Err(_) if watch.is_write_lost(clients, store).await => Ok(None),
+                Err(_) => watch.next_own(fences).await.map(Some),
             }
         };
         let event = clients.event(max_wait, next).await?;
-        let (events, order) = (vec![own(clients, event).into()], watch.take_order());
-        Ok(Answer::Events(Events { events, order, ..Events::default() }))
+        let is_write_lost = event.is_none();
+        let events = event.into_iter().map(|event| own(clients, event).into()).collect();
+        let order = watch.take_order();
+        Ok(Answer::Events(Events { events, order, is_write_lost, ..Events::default() }))
     }
 
     /// All events since the last call, and what else is recorded of them: their order, and the error that kept the fence
@@ -202,7 +251,11 @@ impl Watches {
             false => fenced(&mut self.fences, clients, store, watch, &mut events).await,
         };
         let is_cut_off = matches!(read, Ok(Read::CutOff));
-        let is_write_lost = matches!(read, Ok(Read::Lost));
+        let is_write_lost = match &read {
+            Ok(Read::Lost) => true,
+            Ok(Read::Whole) => watch.is_write_lost(clients, store).await,
+            Ok(Read::CutOff) | Err(_) => false,
+        };
         let events = events.into_iter().map(|event| own(clients, event)).collect();
         let meta = Events {
             order: watch.take_order(),
@@ -257,10 +310,34 @@ impl Watch {
                 return Err(error.clone());
             }
             match self.read().await {
-                Ok(batch) => self.take(batch.events),
+                Ok(batch) => {
+                    self.arrivals.push(batch.at);
+                    self.take(batch.events);
+                }
                 Err(error) => self.ended = Some(error),
             }
         }
+    }
+
+    /// The next event that is not a fence's.
+    async fn next_own(&mut self, fences: &Fences) -> Result<WatchEvent> {
+        loop {
+            match self.next().await? {
+                event if fences.made(event.key()) => {}
+                event => return Ok(event),
+            }
+        }
+    }
+
+    /// Whether the last write of a key was acknowledged, and neither delivered nor is in the store.
+    async fn is_write_lost(&self, clients: &Clients<'_>, store: &dyn Store) -> bool {
+        for (key, value) in &self.due {
+            let found = clients.call(store.read(key)).await;
+            if found.is_ok_and(|found| found.as_ref() != Some(value)) {
+                return true;
+            }
+        }
+        false
     }
 
     async fn read(&mut self) -> Result<Batch> {
@@ -293,8 +370,23 @@ impl Watch {
 
     /// Takes in a batch, and records its revisions.
     fn take(&mut self, batch: Vec<WatchEvent>) {
+        for event in &batch {
+            if let WatchEvent::Put { key, value, .. } = event {
+                self.due.retain(|due, wrote| due != key || wrote != value);
+            }
+        }
         self.order.batches.push(batch.iter().map(WatchEvent::mod_revision).collect());
         self.pending.extend(batch);
+    }
+
+    /// How long there was between two batches while several were due already; `None` where too few came to say that, or
+    /// the watch was not read meanwhile.
+    fn pace(&self, since: Instant) -> Option<Duration> {
+        let feed = self.feed.as_ref().filter(|feed| matches!(feed, Feed::Read(_)));
+        let due: Vec<_> = self.arrivals.iter().filter(|at| **at > since).collect();
+        let (first, last) = feed.and_then(|_| Some((due.first()?, due.last()?)))?;
+        let steps = u32::try_from(due.len() - 1).unwrap_or(u32::MAX);
+        (steps >= STEPS).then(|| (**last - **first) / steps)
     }
 
     /// The revisions that came since this was last called.
@@ -315,6 +407,7 @@ impl Watch {
         written: Option<&dyn Store>,
     ) -> Result<Read> {
         let began = Instant::now();
+        self.arrivals.clear();
         let mut is_asked = false;
         loop {
             let next = match tokio::time::timeout(SILENCE, self.next()).await {
@@ -325,7 +418,9 @@ impl Watch {
                 Err(_) => {
                     if let (Some(store), false) = (written, is_asked) {
                         is_asked = true;
-                        if matches!(clients.call(store.read(fence)).await, Ok(None)) {
+                        if self.is_write_lost(clients, store).await
+                            || matches!(clients.call(store.read(fence)).await, Ok(None))
+                        {
                             return Ok(Read::Lost);
                         }
                     }
@@ -333,7 +428,10 @@ impl Watch {
                 }
             };
             match next? {
-                WatchEvent::Put { key, .. } if key == fence => return Ok(Read::Whole),
+                WatchEvent::Put { key, .. } if key == fence => {
+                    clients.meter.note_pace(self.pace(began));
+                    return Ok(Read::Whole);
+                }
                 event if fences.made(event.key()) => {}
                 event => events.push(event),
             }

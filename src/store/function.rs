@@ -22,6 +22,13 @@ macro_rules! functions {
     };
 }
 
+impl Function {
+    /// Whether it opens a watch.
+    pub fn is_watch(&self) -> bool {
+        matches!(self, Self::Watch | Self::WatchFrom)
+    }
+}
+
 functions! {
     /// `Store::update`.
     Update = "update";

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::floor::Floor;
-use crate::command::Command;
 use crate::command::names::Name;
+use crate::command::{Command, Topic};
 use crate::event::Outcome;
 use crate::missing::Missing;
 use crate::plan::Case;
@@ -59,13 +59,16 @@ impl Calls {
 
 /// What does not work, and for each scenario that shows it what was answered.
 fn missing(outcomes: &[Outcome]) -> (Missing, BTreeMap<String, String>) {
-    let mut found = Found::default();
+    let is_mute = !outcomes.iter().flat_map(steps).any(|(_, entry)| delivers(&entry.answer));
+    let mut found = Found { is_mute, ..Found::default() };
     outcomes.iter().for_each(|outcome| found.take(outcome));
     found.close()
 }
 
 #[derive(Default)]
 struct Found {
+    /// Whether no watch delivered anything.
+    is_mute: bool,
     missing: Missing,
     /// What was answered, by the scenario that shows it.
     said: BTreeMap<String, String>,
@@ -83,6 +86,8 @@ impl Found {
             let functions = command.functions();
             let is_unasked = command.uses().iter().any(|name| unmade.contains(name));
             match trouble(command, entry) {
+                // That it opens shows little of a watch that never says anything.
+                None if self.is_mute && matches!(command, Command::Watch(_)) => continue,
                 None if entry.answer.error().is_none() => {
                     self.proven.extend(functions);
                     continue;
@@ -97,6 +102,10 @@ impl Found {
 
     /// What is missing; so is a function that could not be asked, for want of what another was to make.
     fn close(mut self) -> (Missing, BTreeMap<String, String>) {
+        let mute = self.missing.shown_for(&[Function::Watch]).filter(|_| self.is_mute);
+        if let Some(by) = mute.map(String::from) {
+            self.missing.add(Function::WatchFrom, &by);
+        }
         let leases = self.missing.shown_for(&[Function::Lease]).map(String::from);
         for function in self.unasked.difference(&self.proven) {
             if let Some(by) = &leases
@@ -141,7 +150,21 @@ fn trouble(command: &Command, entry: &Entry) -> Option<String> {
     {
         return Some("each event says mod_revision 0".into());
     }
-    entry.answer.error().filter(|error| is_refusal(error)).map(StoreError::in_short)
+    let error = entry.answer.error().filter(|error| is_refusal(error))?;
+    Some(match (command.topic(), error.kind) {
+        (Topic::Events, ErrorKind::DeadlineExceeded) => {
+            format!("it opens, and delivers nothing: {}", error.in_short())
+        }
+        _ => error.in_short(),
+    })
+}
+
+/// Whether an answer shows that a watch delivered something, were it only the fence.
+fn delivers(answer: &Answer) -> bool {
+    let came = |events: &Events| {
+        !events.events.is_empty() || (events.error.is_none() && !events.is_write_lost)
+    };
+    matches!(answer, Answer::Events(events) if came(events))
 }
 
 /// Whether events that were to have revisions have none.

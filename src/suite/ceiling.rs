@@ -93,7 +93,7 @@ pub(super) fn slow(fastest: Option<Duration>) -> Duration {
 
 /// Whether calls wait for each other: most that ended were slow, most of those under way began long ago, or the store has
 /// no room for another client.
-fn is_slow(sample: &Sample) -> bool {
+pub(super) fn is_slow(sample: &Sample) -> bool {
     let has_waited = sample.median.is_some_and(|median| median > slow(sample.fastest));
     sample.refused > 0 || has_waited || 2 * sample.overdue > sample.under_way.max(3)
 }
@@ -105,7 +105,7 @@ mod tests {
     fn sample(median: u64) -> Sample {
         let millis = Duration::from_millis;
         let (fastest, median) = (Some(millis(1)), Some(millis(median)));
-        Sample { fastest, median, under_way: 0, overdue: 0, refused: 0 }
+        Sample { fastest, median, ..Sample::default() }
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
     #[test]
     fn calls_that_hang_are_slow_though_none_has_ended() {
         let mut ceiling = Ceiling::seen();
-        let hanging = Sample { fastest: None, median: None, under_way: 4, overdue: 4, refused: 0 };
+        let hanging = Sample { under_way: 4, overdue: 4, ..Sample::default() };
         ceiling.take(&hanging, 8);
         assert_eq!(ceiling.now(), 6);
     }

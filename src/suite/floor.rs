@@ -1,7 +1,7 @@
 //! Runs the cases of one target: each in its turn, and again where the first run gave no verdict.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::plan::Case;
 use crate::runner::{self, Meter, Settings};
 use crate::scenario::Scenario;
 use crate::scenario::fit::Fit;
-use crate::store::ErrorKind;
+use crate::store::{ErrorKind, Function};
 use crate::target::{Ready, Target};
 use crate::transcript::{End, Transcript};
 use crate::verdict::{Verdict, judge};
@@ -35,6 +35,8 @@ const BULKY: usize = 200;
 /// How long the calls of a case may take together, if the store does one after the other, before it makes fewer of them;
 /// and to which parts of its sizes.
 const BULK: Duration = Duration::from_secs(4);
+/// How long the calls of all such cases may take together on a store whose calls wait for each other.
+const BULK_TOGETHER: Duration = Duration::from_secs(40);
 const PARTS: [u32; 5] = [2, 5, 10, 20, 50];
 
 /// By how much times are multiplied at most, and how long a case may wait then.
@@ -54,6 +56,8 @@ pub(crate) struct Floor {
     measured: OnceLock<()>,
     alone: Alone,
     is_virtual: bool,
+    /// The cases with sizes that were queued, and how many calls they make.
+    bulk: Mutex<(u32, u32)>,
 }
 
 /// A case in the queue.
@@ -94,7 +98,8 @@ impl Floor {
         let max_value = backend.limits().max_value;
         let (measured, alone) = (OnceLock::new(), Alone::new());
         let is_virtual = backend.clock() == Clock::Virtual;
-        Self { settings, turns, is_shared, lock, max_value, measured, alone, is_virtual }
+        let bulk = Mutex::default();
+        Self { settings, turns, is_shared, lock, max_value, measured, alone, is_virtual, bulk }
     }
 
     /// Whether the store answers the plainest calls, which is asked once a process, and not while another process has the
@@ -111,6 +116,10 @@ impl Floor {
     /// Takes a place in the queue for a case.
     pub fn queue<'a>(&self, case: &'a Case) -> Queued<'a> {
         let scenario = &case.scenario;
+        if !scenario.scales.is_empty() {
+            let mut bulk = self.bulk();
+            *bulk = (bulk.0 + 1, bulk.1.saturating_add(calls(scenario)));
+        }
         let turn = match scenario.exclusive.is_some() && self.is_shared {
             true => Turn::Exclusive,
             false => {
@@ -227,21 +236,41 @@ impl Floor {
         });
     }
 
+    fn bulk(&self) -> MutexGuard<'_, (u32, u32)> {
+        self.bulk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long one call takes, and how long those of one case may take together: on a store whose calls wait for each
+    /// other a share of what all cases may.
+    fn allowance(&self) -> (Duration, Duration) {
+        let fastest = self.settings.meter.fastest().unwrap_or_default();
+        let (cases, calls) = *self.bulk();
+        match self.settings.meter.crowded() {
+            Some(each) if each.saturating_mul(calls) > BULK_TOGETHER => {
+                (each.max(fastest), BULK.min(BULK_TOGETHER / cases.max(1)))
+            }
+            Some(_) | None => (fastest, BULK),
+        }
+    }
+
     /// Into how many parts the sizes of a script are divided, so that its calls do not take too long together.
     fn parts(&self, script: &Scenario, ready: &Ready) -> u32 {
         if script.scales.is_empty() {
             return 1;
         }
         self.measure(ready);
-        let calls = u32::try_from(script.calls()).unwrap_or(u32::MAX);
-        let all = self.settings.meter.fastest().unwrap_or_default().saturating_mul(calls);
+        let (each, most) = self.allowance();
+        // A watch may deliver the events of its writes more slowly than those are answered.
+        let is_watched = script.functions().iter().any(Function::is_watch);
+        let pace = self.settings.meter.pace().filter(|_| is_watched).unwrap_or_default();
+        let all = each.max(pace).saturating_mul(calls(script));
         let fit = |parts| Fit { parts, ..Fit::PLAIN };
         let is_fitting = |parts: &u32| fit(*parts).apply(script).is_some();
         let mut fitting = PARTS.into_iter().filter(is_fitting).peekable();
-        if all <= BULK || fitting.peek().is_none() {
+        if all <= most || fitting.peek().is_none() {
             return 1;
         }
-        let enough = |parts: &u32| all / *parts <= BULK;
+        let enough = |parts: &u32| all / *parts <= most;
         fitting.find(enough).unwrap_or_else(|| smallest(script))
     }
 
@@ -318,6 +347,10 @@ impl Again {
             _ => None,
         }
     }
+}
+
+fn calls(script: &Scenario) -> u32 {
+    u32::try_from(script.calls()).unwrap_or(u32::MAX)
 }
 
 /// The most parts into which the sizes of a script can be divided.

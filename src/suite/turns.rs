@@ -117,6 +117,9 @@ impl Turns {
             let mut state = self.state();
             if state.ceiling.is_due() {
                 let sample = self.meter.sample(ceiling::slow(self.meter.fastest()));
+                if ceiling::is_slow(&sample) {
+                    self.meter.note_crowded(&sample);
+                }
                 let running = state.running;
                 state.ceiling.take(&sample, running);
             }

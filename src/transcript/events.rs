@@ -51,8 +51,8 @@ pub struct Writes {
     pub numbers: Vec<u64>,
 }
 
-/// What is said of events whose closing write was lost.
-const LOST: &str = "a write was acknowledged and lost: its key is not there";
+/// What is said where a write that was to be delivered is not in the store either.
+const LOST: &str = "a write was acknowledged and lost: the store does not have it";
 
 /// The events of a watch since it was last asked for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,7 +69,7 @@ pub struct Events {
     pub error: Option<StoreError>,
     /// The mark that revisions are reported from, where they are.
     pub since: Option<Mark>,
-    /// Whether the write that was to close the events was acknowledged and is not there.
+    /// Whether a write that was to be delivered was acknowledged and is not in the store.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_write_lost: bool,
     /// Whether events still came when the time for reading them was over.
@@ -100,7 +100,7 @@ pub struct EventCount {
     pub order: Order,
     /// The error that ended the watch.
     pub error: Option<StoreError>,
-    /// Whether the write that was to close the events was acknowledged and is not there.
+    /// Whether a write that was to be delivered was acknowledged and is not in the store.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_write_lost: bool,
     /// Whether events still came when the time for reading them was over.

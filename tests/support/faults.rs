@@ -49,9 +49,19 @@ pub enum Unlike {
     EmptyIsDeleted,
     /// The last write is lost if the key before it was another one.
     LosesWrites,
+    /// A list ends with a key that does not begin with the prefix.
+    OutsideKeys,
+    /// Each event is delivered twice.
+    TwiceDelivered,
+    /// Deletions are not delivered.
+    NoDeleteEvents,
+    /// Transactions always take the first branch.
+    BlindTxns,
+    /// A keep-alive is answered, and changes nothing.
+    RenewsNothing,
 }
 
-const WRONG: [(&str, Unlike); 7] = [
+const WRONG: [(&str, Unlike); 12] = [
     ("no-event-revisions", Unlike::NoEventRevisions),
     ("no-revisions", Unlike::NoRevisions),
     ("three-txns", Unlike::ThreeTxns),
@@ -59,6 +69,11 @@ const WRONG: [(&str, Unlike); 7] = [
     ("endless-leases", Unlike::EndlessLeases),
     ("empty-is-deleted", Unlike::EmptyIsDeleted),
     ("loses-writes", Unlike::LosesWrites),
+    ("outside-keys", Unlike::OutsideKeys),
+    ("twice-delivered", Unlike::TwiceDelivered),
+    ("no-delete-events", Unlike::NoDeleteEvents),
+    ("blind-txns", Unlike::BlindTxns),
+    ("renews-nothing", Unlike::RenewsNothing),
 ];
 
 /// The calls about leases.

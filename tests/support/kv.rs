@@ -79,6 +79,9 @@ impl PbKvService for Service {
         txn.compare = request.compare.iter().map(comparison).collect::<Result<_, _>>()?;
         txn.then = request.success.iter().map(operation).collect::<Result<_, _>>()?;
         txn.otherwise = request.failure.iter().map(operation).collect::<Result<_, _>>()?;
+        if self.0.faults.has(Unlike::BlindTxns) {
+            txn.compare.clear();
+        }
         let done = self.0.txn(txn).await?;
         let branch = if done.succeeded { &request.success } else { &request.failure };
         let mut responses = Vec::new();

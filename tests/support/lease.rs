@@ -29,7 +29,11 @@ impl Shared {
     async fn renewed(&self, id: i64) -> Result<PbLeaseKeepAliveResponse, Status> {
         self.faults.gate("LeaseKeepAlive").await?;
         let _turn = self.turn.lock().await;
-        let ttl = self.leases().keep_alive(id).await.map_or(0, seconds);
+        let ttl = match self.faults.has(Unlike::RenewsNothing) {
+            true => self.leases().time_to_live(id).await.map(|left| left.granted),
+            false => self.leases().keep_alive(id).await,
+        };
+        let ttl = ttl.map_or(0, seconds);
         Ok(PbLeaseKeepAliveResponse { header: self.header().await, id, ttl })
     }
 }

@@ -55,7 +55,10 @@ impl Shared {
             match (at, limit) {
                 // The store is quicker at this.
                 (None, None) => {
-                    let keys = self.store.list(prefix).await?;
+                    let mut keys = self.store.list(prefix).await?;
+                    if self.faults.has(Unlike::OutsideKeys) {
+                        keys.push(b"~of-another-client".to_vec());
+                    }
                     let count = keys.len();
                     (keys, false, count)
                 }

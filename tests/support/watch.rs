@@ -74,8 +74,9 @@ impl Shared {
                 let _ = sender.send(Ok(created));
                 match watched {
                     Ok(events) => {
-                        let told = deliver(events, id, header, self.faults.clone(), sender.clone());
-                        open.insert(id, tokio::spawn(told));
+                        let delivery =
+                            deliver(events, id, header, self.faults.clone(), sender.clone());
+                        open.insert(id, tokio::spawn(delivery));
                     }
                     Err(error) => {
                         let _ = sender.send(Ok(canceled(&error, id, header)));
@@ -126,7 +127,7 @@ async fn deliver(
             Ok(batch) => PbWatchResponse {
                 header,
                 watch_id: id,
-                events: batch.events.into_iter().map(|one| event(one, &faults)).collect(),
+                events: batch.events.into_iter().flat_map(|one| told(one, &faults)).collect(),
                 ..PbWatchResponse::default()
             },
             Err(error) => canceled(&error, id, header),
@@ -152,6 +153,18 @@ fn canceled(error: &StoreError, id: i64, header: Option<PbResponseHeader>) -> Pb
         cancel_reason,
         ..PbWatchResponse::default()
     }
+}
+
+/// What is delivered of an event.
+fn told(one: WatchEvent, faults: &Faults) -> Vec<PbEvent> {
+    let is_left_out =
+        faults.has(Unlike::NoDeleteEvents) && matches!(one, WatchEvent::Delete { .. });
+    let times = match (is_left_out, faults.has(Unlike::TwiceDelivered)) {
+        (true, _) => 0,
+        (false, true) => 2,
+        (false, false) => 1,
+    };
+    vec![event(one, faults); times]
 }
 
 fn event(event: WatchEvent, faults: &Faults) -> PbEvent {
