@@ -163,5 +163,5 @@ fn a_key_of_another_client_is_explained_where_it_shows() {
 fn watches_that_deliver_nothing_are_one_failure() {
     let report = Report::of("silent-watches", QUICK);
     assert_eq!(report.count("FAIL ", ""), 1, "{}", report.text);
-    report.says("watch: it opens, and delivers nothing: deadline exceeded");
+    report.says("watch, watch_from: it opens, and delivers nothing: deadline exceeded");
 }

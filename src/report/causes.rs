@@ -91,13 +91,13 @@ fn gravity(mismatch: &Mismatch) -> Gravity {
     match mismatch.clause.as_deref() {
         _ if mismatch.missing.is_some() => Gravity::Plain,
         _ if mismatch.has_outside() => Gravity::Outside,
-        // Where nothing should be, a deletion was not seen.
-        Some("K1")
-            if !first_difference(&mismatch.diff, bare(&mismatch.command))
-                .0
-                .is_some_and(|line| line == "(none)") =>
-        {
-            Gravity::Lost
+        Some("K1") => {
+            // Where nothing should be, a deletion was not seen.
+            let (expected, _) = first_difference(&mismatch.diff, bare(&mismatch.command));
+            match expected.as_deref() {
+                Some("(none)") => Gravity::Plain,
+                Some(_) | None => Gravity::Lost,
+            }
         }
         _ => Gravity::Plain,
     }
