@@ -165,7 +165,7 @@ impl Harness {
     /// Writes a page for a browser to this file: a grid of verdicts, and a timeline of every case.
     ///
     /// It is of the cases that were run, is written when they are over, and replaces what the file held; one that cannot be
-    /// written fails the test program before anything runs. The variable [`HTML`] asks for another. Under nextest, where each
+    /// written fails the test program before anything runs. The variable `KVSPEC_HTML` asks for another. Under nextest, where each
     /// test is a process of its own, nothing is written.
     #[cfg(feature = "report")]
     pub fn html(mut self, file: impl Into<PathBuf>) -> Self {
@@ -174,14 +174,14 @@ impl Harness {
     }
 
     /// Records the run to this file as JSON, for `kvspec report` and `kvspec judge`; otherwise as [`html`](Self::html). The
-    /// variable is [`JSON`].
+    /// variable is `KVSPEC_JSON`.
     #[cfg(feature = "report")]
     pub fn json(mut self, file: impl Into<PathBuf>) -> Self {
         self.reports.add(&files::JSON, file.into());
         self
     }
 
-    /// Writes JUnit XML to this file, a suite a backend; otherwise as [`html`](Self::html). The variable is [`JUNIT`].
+    /// Writes JUnit XML to this file, a suite a backend; otherwise as [`html`](Self::html). The variable is `KVSPEC_JUNIT`.
     #[cfg(feature = "report")]
     pub fn junit(mut self, file: impl Into<PathBuf>) -> Self {
         self.reports.add(&files::JUNIT, file.into());

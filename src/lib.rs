@@ -82,7 +82,7 @@
 //! The library itself cannot use a dev-dependency, and a test may implement `Store` for its own types alone, so the test
 //! wraps a client of the store in a newtype; the README has a complete one. The crates that an implementation needs are
 //! re-exported: [`async_trait`](macro@async_trait), [`futures_util`], [`tokio`], [`tokio_stream`]. Until kvspec is
-//! published, write `path` or `git` instead of `version`. `kvspec new NAME` creates a crate with all of it.
+//! published, write `path` or `git` instead of `version`. `kvspec new DIR` creates a crate with all of it.
 //!
 //! `cargo test --test conformance` then runs tests such as `mine::core::watch::two-updates-one-key`, with filters, `--list`
 //! and the other options of a test; see [`Harness`](harness::Harness). `examples/toy_store` is a small store that passes,

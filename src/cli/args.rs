@@ -273,8 +273,9 @@ impl RunArgs {
 
 #[derive(Debug, Group)]
 pub(super) struct NewArgs {
-    /// Name of the crate and of its folder.
-    pub name: String,
+    /// Folder of the crate, which has its last name.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
     /// Folder of the kvspec to depend on [default: the published one, or the clone that this program was built in]
     #[arg(long, value_name = "DIR")]
     pub path: Option<PathBuf>,

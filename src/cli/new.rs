@@ -1,4 +1,4 @@
-//! `kvspec new NAME`: a crate with a small store that passes, to begin one's own with.
+//! `kvspec new DIR`: a crate with a small store that passes, to begin one's own with.
 
 use std::fs;
 use std::path::Path;
@@ -49,9 +49,10 @@ filter = "not binary(conformance)"
 test-group = "work"
 "#;
 
-/// Writes the crate into a folder of its name, which must not exist yet.
+/// Writes the crate into a folder that does not exist yet.
 pub(super) fn new(args: &NewArgs) -> Result<u8, Problem> {
-    let name = &args.name;
+    let folder = args.folder.as_path();
+    let name = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(is_name) {
         return Err(said(format!(
@@ -59,8 +60,8 @@ pub(super) fn new(args: &NewArgs) -> Result<u8, Problem> {
         )));
     }
     let source = source(args.path.as_deref())?;
-    let folder = Path::new(name);
-    fs::create_dir(folder).map_err(|error| said(format!("{name} could not be made: {error}")))?;
+    let shown = folder.display();
+    fs::create_dir(folder).map_err(|error| said(format!("cannot create {shown}: {error}")))?;
     let files = [
         ("Cargo.toml", manifest(name, &source)),
         (".gitignore", "/target\n".into()),
@@ -72,8 +73,8 @@ pub(super) fn new(args: &NewArgs) -> Result<u8, Problem> {
     for (file, text) in files {
         write(&folder.join(file), &text)?;
     }
-    println!("{name} is made: a small store that passes the suite. Put yours in its place:");
-    println!("  cd {name} && cargo test");
+    println!("{shown} is made: a small store that passes the suite. Put yours in its place:");
+    println!("  cd {shown} && cargo test");
     Ok(exit::PASSED)
 }
 

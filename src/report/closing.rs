@@ -144,6 +144,13 @@ impl Closing {
             });
             writeln!(out, "{title:first$}{}", cells.collect::<String>())?;
         }
+        if summary.has_failed() {
+            writeln!(
+                out,
+                "{}",
+                paint.faint("A failed case counts in the group of the clause that it broke.")
+            )?;
+        }
         writeln!(out)
     }
 

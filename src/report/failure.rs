@@ -54,8 +54,10 @@ fn lack(scenario: &Scenario, missing: &str, rerun: &str, paint: Paint) -> String
     let Scenario { name, .. } = scenario;
     let call = name.rsplit('/').next().unwrap_or(name);
     let missing = paint.wrap(missing, 2).into_iter().map(|line| paint.bad(line) + "\n");
-    let advice =
-        format!("if that is meant: --without {call}, or {name} in a list of known failures");
+    let advice = format!(
+        "if that is meant: `--without {call}`, or the line `{name} # why` in a list of known failures \
+         (`--known-failures`, `Harness::known_failures`)"
+    );
     let rerun = format!("  rerun: {}\n", paint.head(rerun));
     missing.collect::<String>() + &wrapped(&advice, paint) + &rerun
 }

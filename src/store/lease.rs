@@ -20,7 +20,8 @@ pub trait Leases: Send + Sync {
 
     /// Grants a lease under an id that the caller chose, for `ttl` or longer.
     ///
-    /// [`ErrorKind::LeaseExists`] where the id is taken; [`ErrorKind::Unsupported`] where ids cannot be chosen.
+    /// [`ErrorKind::LeaseExists`] where the id is taken; [`ErrorKind::Unsupported`] where ids cannot be chosen: that
+    /// is the default, and fails `calls/lease-with-id` unless a list of known failures names it.
     ///
     /// The scenarios choose ids above 0. etcd and the memory store take 0 as "any id" and answer the one that they chose,
     /// and grant a lease under a negative id like under any other.

@@ -24,6 +24,17 @@ fn a_new_crate_names_a_kvspec_that_is_there() {
 }
 
 #[test]
+fn a_new_crate_has_the_last_name_of_its_folder() {
+    let folder = TempDir::new().unwrap();
+    let made = folder.path().join("demo");
+    let ran = Ran::of(kvspec(["new"]).arg(&made)).exits(0);
+    ran.says(&format!("cd {} && cargo test", made.display()));
+    let manifest = fs::read_to_string(made.join("Cargo.toml")).unwrap();
+    assert!(manifest.contains("name = \"demo\""), "{manifest}");
+    Ran::of(kvspec(["new"]).arg(&made)).exits(2).warns("cannot create ");
+}
+
+#[test]
 fn a_folder_without_kvspec_is_refused() {
     let folder = TempDir::new().unwrap();
     let ran = Ran::of(kvspec(["new", "demo", "--path", "."]).current_dir(&folder)).exits(2);
