@@ -134,8 +134,11 @@ fn what(mismatch: &Mismatch) -> String {
     let (expected, observed) = (expected.as_deref(), observed.as_deref());
     let is_watch = matches!(word, "events" | "next");
     match (expected, observed) {
+        _ if is_watch && mismatch.clause.as_deref() == Some("W2") => {
+            "events are delivered more than once".into()
+        }
         (_, Some(line)) if is_watch && line.contains("error: deadline exceeded") => {
-            "events are missing".into()
+            missing_event(expected)
         }
         (_, Some(line)) if line.contains("error: ") => refused(word, line, &mismatch.notes),
         (_, Some(line)) if line.contains("panic: ") => format!("{word} panics"),
@@ -201,7 +204,7 @@ fn wrong(word: &str, command: &str, expected: Option<&str>, observed: Option<&st
         {
             flaw.into()
         }
-        ("events" | "next", Some(_), None | Some("(no events)")) => "events are missing".into(),
+        ("events" | "next", Some(_), None | Some("(no events)")) => missing_event(expected),
         ("events" | "next", None | Some("(no events)"), Some(_)) => "unwanted events arrive".into(),
         ("events" | "next", ..) => "events differ from what was written".into(),
         ("read", _, Some("(none)")) => "keys that were written are missing".into(),
@@ -216,6 +219,14 @@ fn wrong(word: &str, command: &str, expected: Option<&str>, observed: Option<&st
             format!("the race '{kind}' is not won")
         }
         _ => format!("{word} answers wrongly"),
+    }
+}
+
+/// An event that did not come, by what it was to be.
+fn missing_event(expected: Option<&str>) -> String {
+    match expected.is_some_and(|line| line.starts_with("delete ")) {
+        true => "deletions are not delivered".into(),
+        false => "events are missing".into(),
     }
 }
 
@@ -258,6 +269,12 @@ mod tests {
             ("read k", "read k: v", "read k: (none)", "keys that were written are missing"),
             ("b: read k", "read k: (none)", "read k: v", "keys are there that must not be"),
             ("events w", "events w: put k v", "events w: (no events)", "events are missing"),
+            (
+                "next w",
+                "next w: delete k",
+                "next w: error: deadline exceeded",
+                "deletions are not delivered",
+            ),
             ("txn if \"version k = 0\"", "then", "else", "a transaction takes the wrong branch"),
             ("compact m", "error: compacted", "ok", "compact is not refused: expected compacted"),
         ] {
