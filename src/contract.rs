@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::LazyLock;
 
+use crate::named::named;
 use crate::scenario::Scenario;
 
 static TEXT: &str = include_str!("../scenarios/CONTRACT.md");
@@ -24,35 +25,16 @@ pub struct Clause {
     pub source: String,
 }
 
-/// How binding a clause is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// Every coordination store promises it.
-    Core,
-    /// Stores with the capability promise it.
-    Extended,
-    /// etcd does it, though its documents do not promise it.
-    Strict,
-}
-
-impl Level {
-    fn read(word: &str) -> Option<Self> {
-        match word {
-            "core" => Some(Self::Core),
-            "extended" => Some(Self::Extended),
-            "strict" => Some(Self::Strict),
-            _ => None,
-        }
-    }
-}
-
-impl std::fmt::Display for Level {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Core => "core",
-            Self::Extended => "extended",
-            Self::Strict => "strict",
-        })
+named! {
+    /// How binding a clause is.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Level {
+        /// Every coordination store promises it.
+        Core = "core",
+        /// Stores with the capability promise it.
+        Extended = "extended",
+        /// etcd does it, though its documents do not promise it.
+        Strict = "strict",
     }
 }
 
@@ -62,7 +44,7 @@ impl Clause {
         let mut cells = line.strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim);
         let (id, level, sentence, source) =
             (cells.next()?, cells.next()?, cells.next()?, cells.next()?);
-        let level = Level::read(level)?;
+        let level = Level::from_name("level", level).ok()?;
         Some(Self {
             id: id.into(),
             level,

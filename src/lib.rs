@@ -533,6 +533,7 @@ mod missing;
 #[cfg(feature = "mutants")]
 #[doc(hidden)]
 pub mod mutants;
+mod named;
 #[doc(hidden)]
 pub mod plan;
 pub mod report;

@@ -45,7 +45,7 @@ impl Missing {
     /// Why a scenario is skipped if it is skipped for want of a function.
     pub fn reason(&self, scenario: &Scenario) -> Option<String> {
         let function = self.first_of(&scenario.functions())?;
-        Some(format!("{} does not work: {} says why", function.name(), self.0[&function]))
+        Some(format!("{} does not work: {} says why", function, self.0[&function]))
     }
 
     /// The capabilities that are left of what the type of a store has.

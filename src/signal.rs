@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::runner::Abort;
 
 /// How long a run that was asked to end may take to clean up by itself. Ctrl-C must be over in two seconds.
-const PATIENCE: Duration = Duration::from_millis(1700);
+const CLEANUP_TIME: Duration = Duration::from_millis(1700);
 
 /// Knows whether the process was asked to end.
 #[derive(Debug, Clone, Default)]
@@ -33,7 +33,7 @@ impl Signals {
                 let number = caught.next().await;
                 received.store(number, Ordering::Release);
                 abort.throw();
-                let _ = tokio::time::timeout(PATIENCE, caught.next()).await;
+                let _ = tokio::time::timeout(CLEANUP_TIME, caught.next()).await;
                 leave(128 + number);
             });
         };

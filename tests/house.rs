@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use kvspec::scenario::{self, command};
+use kvspec::store::ErrorKind;
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -47,19 +48,10 @@ fn the_manual_has_every_need() {
 fn the_manual_has_every_kind_of_error() {
     let (_, kinds) =
         manual().split_once("# Kinds of errors").map(|(a, b)| (a.len(), b.to_string())).unwrap();
-    let source = read("src/store/error.rs");
-    let arms =
-        source.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once(" => \""));
-    let mut count = 0;
-    for (kind, words) in arms {
-        let words = words.trim_end_matches("\",");
-        assert!(
-            kinds.contains(&format!("| `{kind}` | `{words}` |")),
-            "the manual's table lacks {kind}"
-        );
-        count += 1;
+    for kind in ErrorKind::ALL {
+        let line = format!("| `{kind:?}` | `{kind}` |");
+        assert!(kinds.contains(&line), "the manual's table lacks {kind:?}");
     }
-    assert!(count > 20, "only {count} kinds were found in the source");
 }
 
 #[test]

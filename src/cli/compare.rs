@@ -75,7 +75,7 @@ impl Counts {
                     paint.loud("DIFFERENT"),
                     paint.head(&scenario.name)
                 )?;
-                writeln!(out, "  {}\n  at {}", scenario.law, scenario.path.display())?;
+                writeln!(out, "  {}\n  at {}", scenario.title, scenario.path.display())?;
                 writeln!(out, "{}", diff(&lines, paint))
             }
             Comparison::Unclear(reason) => {

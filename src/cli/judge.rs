@@ -63,7 +63,7 @@ impl Bench {
         };
         // It is judged by the script as it was made to fit the store then.
         let was = &recorded.case.scenario;
-        let fitted = Fit::of(&was.law).apply(scenario);
+        let fitted = Fit::of(&was.title).apply(scenario);
         let scenario = fitted.as_ref().unwrap_or(scenario);
         let verdict = weigh(verdict::judge(scenario, transcript), recorded.case.known.as_ref());
         if verdict == recorded.verdict {

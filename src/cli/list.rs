@@ -32,7 +32,7 @@ fn list_scenarios(
 ) -> io::Result<u8> {
     for scenario in scenarios {
         let clauses = paint.faint(format!("[{}]", scenario.clauses.join(" ")));
-        writeln!(out, "{}: {} {clauses}", paint.head(&scenario.name), scenario.law)?;
+        writeln!(out, "{}: {} {clauses}", paint.head(&scenario.name), scenario.title)?;
     }
     out.flush()?;
     Ok(exit::PASSED)

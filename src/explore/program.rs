@@ -90,7 +90,7 @@ impl Program {
             text,
             max_wait: commands.iter().map(|(_, command)| command.max_wait()).sum(),
             commands,
-            law: String::new(),
+            title: String::new(),
             clauses: Vec::new(),
             source: String::new(),
             exclusive: self.is_alone.then(|| "it counts revisions".into()),

@@ -166,7 +166,7 @@ pub(super) fn in_short(outcome: &Outcome) -> String {
         }
         Verdict::Failed(mismatch) => format!(
             "{}\n  line {}: {}\n  (shown in full above)",
-            outcome.case.scenario.law, mismatch.line, mismatch.command
+            outcome.case.scenario.title, mismatch.line, mismatch.command
         ),
         Verdict::Passed | Verdict::Known(..) => String::new(),
         Verdict::Skipped(reason)

@@ -1,41 +1,44 @@
 //! The kinds of races, and the clauses that each is about.
 
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What is raced for, by which the calls of a race are judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RaceKind {
-    /// Reads, writes and deletions of one key are linearizable.
-    Register,
-    /// Exactly one client wins each round of compare-and-swap.
-    Cas,
-    /// A key written again around the end of its time is there until the new TTL has expired.
-    RewriteAtExpiry,
-    /// A lease kept alive around its end keeps its key until the new TTL has expired.
-    Prolong,
-    /// A write right after a watch is open is delivered.
-    Watch,
-    /// A lease just granted can be kept alive.
-    KeepAlive,
-    /// Two keys that are always written together are never read apart.
-    AtomicRead,
-    /// Many watches of one prefix get every event each.
-    FanOut,
-    /// No call waits for a watch that has a read pending.
-    Pending,
-    /// A watch that is opened again and again while others write loses nothing and repeats nothing.
-    Resume,
-    /// A compaction takes no event in silence from a watch that no one reads.
-    Compact,
-    /// Calls that are refused fail none that are made at once with them.
-    Refused,
-    /// An event comes soon after its write.
-    Prompt,
+use crate::named::named;
+
+named! {
+    /// What is raced for, by which the calls of a race are judged.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum RaceKind {
+        /// Reads, writes and deletions of one key are linearizable.
+        Register = "register",
+        /// Exactly one client wins each round of compare-and-swap.
+        Cas = "cas",
+        /// A key written again around the end of its time is there until the new TTL has expired.
+        RewriteAtExpiry = "renew",
+        /// A lease kept alive around its end keeps its key until the new TTL has expired.
+        Prolong = "prolong",
+        /// A write right after a watch is open is delivered.
+        Watch = "watch",
+        /// A lease just granted can be kept alive.
+        KeepAlive = "keep_alive",
+        /// Two keys that are always written together are never read apart.
+        AtomicRead = "flip",
+        /// Many watches of one prefix get every event each.
+        FanOut = "fan",
+        /// No call waits for a watch that has a read pending.
+        Pending = "pending",
+        /// A watch that is opened again and again while others write loses nothing and repeats nothing.
+        Resume = "resume",
+        /// A compaction takes no event in silence from a watch that no one reads.
+        Compact = "compact",
+        /// Calls that are refused fail none that are made at once with them.
+        Refused = "refused",
+        /// An event comes soon after its write.
+        Prompt = "prompt",
+    }
 }
 
 impl RaceKind {
@@ -74,51 +77,12 @@ impl RaceKind {
             Self::Prompt => &["W18"],
         }
     }
-
-    const ALL: [Self; 13] = [
-        Self::Register,
-        Self::Cas,
-        Self::RewriteAtExpiry,
-        Self::Prolong,
-        Self::Watch,
-        Self::KeepAlive,
-        Self::AtomicRead,
-        Self::FanOut,
-        Self::Pending,
-        Self::Resume,
-        Self::Compact,
-        Self::Refused,
-        Self::Prompt,
-    ];
-}
-
-impl fmt::Display for RaceKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Register => "register",
-            Self::Cas => "cas",
-            Self::RewriteAtExpiry => "renew",
-            Self::Prolong => "prolong",
-            Self::Watch => "watch",
-            Self::KeepAlive => "keep_alive",
-            Self::AtomicRead => "flip",
-            Self::FanOut => "fan",
-            Self::Pending => "pending",
-            Self::Resume => "resume",
-            Self::Compact => "compact",
-            Self::Refused => "refused",
-            Self::Prompt => "prompt",
-        })
-    }
 }
 
 impl FromStr for RaceKind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|kind| kind.to_string() == text).ok_or_else(|| {
-            let all: Vec<_> = Self::ALL.iter().map(Self::to_string).collect();
-            format!("unknown race '{text}': expected one of {}", all.join(", "))
-        })
+        Self::from_name("race", text)
     }
 }

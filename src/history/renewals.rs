@@ -66,7 +66,17 @@ impl<'a> Round<'a> {
                 (_, RaceReply::Error(error)) if error.kind == ErrorKind::LeaseNotFound => {
                     round.lose(call, returned, tolerance);
                 }
-                _ => {}
+                (
+                    _,
+                    RaceReply::Done
+                    | RaceReply::Dropped
+                    | RaceReply::Granted(_)
+                    | RaceReply::Value(_)
+                    | RaceReply::Keys { .. }
+                    | RaceReply::Revision(_)
+                    | RaceReply::Txn(_)
+                    | RaceReply::Error(_),
+                ) => {}
             }
         }
         round

@@ -36,7 +36,7 @@ pub fn describe(outcome: &Outcome, rerun: &str, paint: Paint) -> String {
             format!("  at {place}\n{}", wrapped(&reason, paint))
         }
     };
-    let title = paint.wrap(&scenario.law, 2).into_iter().map(|line| paint.head(line) + "\n");
+    let title = paint.wrap(&scenario.title, 2).into_iter().map(|line| paint.head(line) + "\n");
     let mut text = title.collect::<String>() + &reason;
     for id in clauses(&outcome.verdict, scenario) {
         let sentence = clause(id).map_or("", |clause| clause.sentence.as_str());

@@ -144,7 +144,9 @@ impl<A: Write, S: Write> Reporter for Github<A, S> {
             }
             RunEvent::CaseFinished { outcome } => self.case(outcome),
             RunEvent::Finished { summary } => self.finish(summary)?,
-            _ => {}
+            RunEvent::Started { .. }
+            | RunEvent::CaseStarted { .. }
+            | RunEvent::TargetFinished { .. } => {}
         }
         Ok(())
     }

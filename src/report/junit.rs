@@ -69,12 +69,12 @@ impl<W: Write> Junit<W> {
     }
 
     fn status(&self, outcome: &Outcome) -> TestCaseStatus {
-        let law = &outcome.case.scenario.law;
+        let title = &outcome.case.scenario.title;
         match &outcome.verdict {
             Verdict::Passed => TestCaseStatus::success(),
             Verdict::Skipped(reason) => skipped("skipped", reason),
             Verdict::Known(reason, _) => skipped("known failure", reason),
-            Verdict::Failed(_) => self.wrong(outcome, NonSuccessKind::Failure, "failed", law),
+            Verdict::Failed(_) => self.wrong(outcome, NonSuccessKind::Failure, "failed", title),
             Verdict::Stale(reason) => self.wrong(outcome, NonSuccessKind::Failure, "stale", reason),
             Verdict::Unclear(reason) => {
                 self.wrong(outcome, NonSuccessKind::Error, "unclear", reason)

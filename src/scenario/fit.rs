@@ -28,8 +28,8 @@ impl Fit {
     pub const PLAIN: Self = Self { times: 1, parts: 1, max_value: MAX_VALUE };
 
     /// What the first line of a script that was made to fit says of it.
-    pub fn of(law: &str) -> Self {
-        let said = law.rsplit_once(" [").and_then(|(_, said)| said.split_once(']'));
+    pub fn of(title: &str) -> Self {
+        let said = title.rsplit_once(" [").and_then(|(_, said)| said.split_once(']'));
         let said = said.map(|(said, _)| said);
         let mut fit = Self::PLAIN;
         for said in said.unwrap_or_default().split(", ") {
@@ -66,9 +66,9 @@ impl Fit {
         if said.is_empty() || !is_allowed {
             return None;
         }
-        let law = scenario.text.lines().position(states_law);
-        let lines = scenario.text.lines().enumerate().map(|(index, line)| match law {
-            Some(law) if law == index => format!("{line}{said}\n"),
+        let title = scenario.text.lines().position(states_title);
+        let lines = scenario.text.lines().enumerate().map(|(index, line)| match title {
+            Some(title) if title == index => format!("{line}{said}\n"),
             _ => self.line(scenario, index + 1, line) + "\n",
         });
         Scenario::recall(&scenario.name, scenario.path.clone(), lines.collect()).ok()
@@ -152,7 +152,7 @@ impl Fit {
 }
 
 /// Whether a line is a comment that says something, the first of which is the title.
-fn states_law(line: &str) -> bool {
+fn states_title(line: &str) -> bool {
     line.strip_prefix('#').is_some_and(|comment| !comment.trim().is_empty())
 }
 
@@ -178,7 +178,7 @@ mod tests {
         let expected = "# A law. [times × 3, sizes ÷ 10]\n# scales: 500\nb: update k 50 ttl=6000ms\nlease a ttl=90s\n\
             fill key500 count=50\nwait 3000ms\n---\n50 puts, 1500 keys\n";
         assert_eq!(fitted.text, expected);
-        assert_eq!(Fit::of(&fitted.law), fit);
+        assert_eq!(Fit::of(&fitted.title), fit);
         assert_eq!(Fit::of("A law [of two]."), Fit::PLAIN);
     }
 
@@ -194,7 +194,7 @@ mod tests {
              txn then \"fill a 2 50\"\n---\nthen\n"
         );
         assert_eq!(fitted.text, expected);
-        assert_eq!(Fit::of(&fitted.law), fit);
+        assert_eq!(Fit::of(&fitted.title), fit);
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
             for fit in [Fit { times: 2, ..Fit::PLAIN }, Fit { parts: 2, ..Fit::PLAIN }] {
                 let Some(fitted) = fit.apply(&scenario) else { continue };
                 assert_eq!((&fitted.name, &fitted.reading), (&scenario.name, &scenario.reading));
-                assert_eq!(Fit::of(&fitted.law), fit, "{}", fitted.law);
+                assert_eq!(Fit::of(&fitted.title), fit, "{}", fitted.title);
                 seen += usize::from(Scenario::script_of(&fitted.name).is_some());
             }
         }

@@ -39,7 +39,7 @@ pub struct Scenario {
     /// Its commands, each with its line, counted from 1.
     pub commands: Vec<(usize, Command)>,
     /// The title: what the store must do, in one sentence.
-    pub law: String,
+    pub title: String,
     /// The clauses of the contract that it checks.
     pub clauses: Vec<String>,
     /// Where the requirement comes from.
@@ -183,14 +183,14 @@ impl Scenario {
         needs.extend(endings.map(Need::of_ending));
         needs.sort();
         needs.dedup();
-        let Header { law, clauses, source, exclusive, reading, exact, scales, .. } = header;
+        let Header { title, clauses, source, exclusive, reading, exact, scales, .. } = header;
         let follows_max_value = header.follows_max_value;
         Ok(Self {
             name,
             path,
             text,
             commands,
-            law,
+            title,
             clauses,
             source,
             exclusive,
@@ -261,7 +261,7 @@ fn hash(bytes: &[u8]) -> u64 {
 /// What the comments at the top of a script say.
 #[derive(Default)]
 struct Header {
-    law: String,
+    title: String,
     clauses: Vec<String>,
     source: String,
     exclusive: Option<String>,
@@ -285,7 +285,7 @@ impl Header {
             };
             taken.map_err(|reason| ScriptError::at(index + 1, reason))?;
         }
-        if header.law.is_empty() {
+        if header.title.is_empty() {
             let reason = "expected a comment at the top with the title, one sentence";
             return Err(ScriptError::at(1, reason));
         }
@@ -294,15 +294,15 @@ impl Header {
 
     fn take(&mut self, comment: &str) -> Result<(), String> {
         let Some((word, rest)) = headed(comment) else {
-            if self.law.is_empty() {
-                self.law = comment.into();
+            if self.title.is_empty() {
+                self.title = comment.into();
             }
             return Ok(());
         };
         if rest.is_empty() {
             return Err(format!("'{word}:' says nothing"));
         }
-        if self.law.is_empty() {
+        if self.title.is_empty() {
             return Err(format!("expected the title, one sentence, before '{word}:'"));
         }
         let is_again = match word {

@@ -42,9 +42,9 @@ impl Scenario {
         let why = format!("{} is the same script with watches that are read", self.name);
         Some(Self {
             name: format!("{}{SUFFIX}", self.name),
-            law: format!(
+            title: format!(
                 "{}, on a watch that is not read meanwhile.",
-                self.law.trim_end_matches('.')
+                self.title.trim_end_matches('.')
             ),
             reading: Reading::WhenAsked(why),
             ..self.clone()

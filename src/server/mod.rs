@@ -15,6 +15,7 @@ use std::path::PathBuf;
 
 pub use guard::{LeftBehind, take_down_all};
 
+use crate::named::named;
 use guard::{Facts, ServerGuard};
 
 /// A running server that was checked and can be tested against; `A` is how it is reached.
@@ -118,24 +119,16 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One way of coming by a server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// Endpoints that the user named.
-    Endpoints,
-    /// A container that kvspec starts.
-    Container,
-    /// A local program that kvspec starts.
-    Process,
-}
-
-impl fmt::Display for Way {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Endpoints => "endpoints",
-            Self::Container => "container",
-            Self::Process => "process",
-        })
+named! {
+    /// One way of coming by a server.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Way {
+        /// Endpoints that the user named.
+        Endpoints = "endpoints",
+        /// A container that kvspec starts.
+        Container = "container",
+        /// A local program that kvspec starts.
+        Process = "process",
     }
 }
 

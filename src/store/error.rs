@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::named::named;
+
 /// An error that the store answered: data that a scenario may expect, judged by its kind alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{kind}: {message}")]
@@ -57,88 +59,55 @@ impl From<ErrorKind> for StoreError {
     }
 }
 
-/// What can go wrong in a store, in words that all stores share.
-///
-/// The etcd message or gRPC status that stands behind each is named in [`ErrorKind::as_str`]'s table of the manual.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[non_exhaustive]
-#[serde(rename_all = "snake_case")]
-pub enum ErrorKind {
-    /// The lease does not exist (any more).
-    LeaseNotFound,
-    /// A lease of that id exists already.
-    LeaseExists,
-    /// The TTL is beyond what the store can grant.
-    TtlTooLarge,
-    /// The key is empty.
-    EmptyKey,
-    /// The key, the value or the whole request is larger than the store takes.
-    TooLarge,
-    /// The revision asked for has been compacted.
-    Compacted,
-    /// The revision asked for lies in the future.
-    FutureRevision,
-    /// A transaction writes one key twice.
-    DuplicateKey,
-    /// A transaction has more operations than the store takes.
-    TooManyOps,
-    /// The key does not exist, where the call needs it to.
-    KeyNotFound,
-    /// The key exists already, where the call needs it not to.
-    KeyExists,
-    /// The key is a directory, where the call needs a file.
-    NotAFile,
-    /// The key is a file, where the call needs a directory.
-    NotADirectory,
-    /// The request is not one that the store understands.
-    InvalidArgument,
-    /// The user may not do this, or could not be authenticated.
-    Denied,
-    /// The store has no such function.
-    Unsupported,
-    /// The store cannot be reached, or cannot serve now.
-    Unavailable,
-    /// No answer came in time.
-    DeadlineExceeded,
-    /// The store ended the watch.
-    Canceled,
-    /// This client was closed.
-    Closed,
-    /// None of the others; the message says more.
-    Other,
-}
-
-impl ErrorKind {
-    /// The words in which scripts expect this kind.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::LeaseNotFound => "lease not found",
-            Self::LeaseExists => "lease exists",
-            Self::TtlTooLarge => "ttl too large",
-            Self::EmptyKey => "empty key",
-            Self::TooLarge => "too large",
-            Self::Compacted => "compacted",
-            Self::FutureRevision => "future revision",
-            Self::DuplicateKey => "duplicate key",
-            Self::TooManyOps => "too many operations",
-            Self::KeyNotFound => "key not found",
-            Self::KeyExists => "key exists",
-            Self::NotAFile => "not a file",
-            Self::NotADirectory => "not a directory",
-            Self::InvalidArgument => "invalid argument",
-            Self::Denied => "denied",
-            Self::Unsupported => "unsupported",
-            Self::Unavailable => "unavailable",
-            Self::DeadlineExceeded => "deadline exceeded",
-            Self::Canceled => "canceled",
-            Self::Closed => "closed",
-            Self::Other => "other",
-        }
-    }
-}
-
-impl fmt::Display for ErrorKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+named! {
+    /// What can go wrong in a store, in words that all stores share.
+    ///
+    /// The etcd message or gRPC status that stands behind each is named in [`ErrorKind::as_str`]'s table of the manual.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+    #[non_exhaustive]
+    #[serde(rename_all = "snake_case")]
+    pub enum ErrorKind {
+        /// The lease does not exist (any more).
+        LeaseNotFound = "lease not found",
+        /// A lease of that id exists already.
+        LeaseExists = "lease exists",
+        /// The TTL is beyond what the store can grant.
+        TtlTooLarge = "ttl too large",
+        /// The key is empty.
+        EmptyKey = "empty key",
+        /// The key, the value or the whole request is larger than the store takes.
+        TooLarge = "too large",
+        /// The revision asked for has been compacted.
+        Compacted = "compacted",
+        /// The revision asked for lies in the future.
+        FutureRevision = "future revision",
+        /// A transaction writes one key twice.
+        DuplicateKey = "duplicate key",
+        /// A transaction has more operations than the store takes.
+        TooManyOps = "too many operations",
+        /// The key does not exist, where the call needs it to.
+        KeyNotFound = "key not found",
+        /// The key exists already, where the call needs it not to.
+        KeyExists = "key exists",
+        /// The key is a directory, where the call needs a file.
+        NotAFile = "not a file",
+        /// The key is a file, where the call needs a directory.
+        NotADirectory = "not a directory",
+        /// The request is not one that the store understands.
+        InvalidArgument = "invalid argument",
+        /// The user may not do this, or could not be authenticated.
+        Denied = "denied",
+        /// The store has no such function.
+        Unsupported = "unsupported",
+        /// The store cannot be reached, or cannot serve now.
+        Unavailable = "unavailable",
+        /// No answer came in time.
+        DeadlineExceeded = "deadline exceeded",
+        /// The store ended the watch.
+        Canceled = "canceled",
+        /// This client was closed.
+        Closed = "closed",
+        /// None of the others; the message says more.
+        Other = "other",
     }
 }

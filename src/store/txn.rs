@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{self, Argument, quote};
 use super::{KeyMetadata, LeaseId, Result};
+use crate::named::named;
 
 /// Transactions over several keys.
 #[async_trait]
@@ -63,18 +64,20 @@ impl Compare {
     }
 }
 
-/// How two sides relate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Comparison {
-    /// They are the same.
-    Equal,
-    /// They differ.
-    NotEqual,
-    /// The key's is the greater.
-    Greater,
-    /// The key's is the lesser.
-    Less,
+named! {
+    /// How two sides relate.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Comparison {
+        /// They are the same.
+        Equal = "=",
+        /// They differ.
+        NotEqual = "!=",
+        /// The key's is the greater.
+        Greater = ">",
+        /// The key's is the lesser.
+        Less = "<",
+    }
 }
 
 impl Comparison {
@@ -209,17 +212,6 @@ fn part(f: &mut Formatter, name: &str, lines: &[impl Display]) -> fmt::Result {
         write!(f, " {name}")?;
     }
     lines.iter().try_for_each(|line| write!(f, " {}", quote(line.to_string().as_bytes())))
-}
-
-impl Display for Comparison {
-    fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        f.write_str(match self {
-            Self::Equal => "=",
-            Self::NotEqual => "!=",
-            Self::Greater => ">",
-            Self::Less => "<",
-        })
-    }
 }
 
 impl Display for Compare {

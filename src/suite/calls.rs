@@ -187,7 +187,7 @@ fn tell(outcome: &mut Outcome, functions: &[Function], said: &str, unjudged: usi
     let (Verdict::Failed(mismatch) | Verdict::Known(_, mismatch)) = &mut outcome.verdict else {
         return;
     };
-    let names: Vec<_> = functions.iter().map(|function| function.name()).collect();
+    let names: Vec<_> = functions.iter().map(|function| function.as_str()).collect();
     let scenarios = if unjudged == 1 { "1 scenario" } else { &format!("{unjudged} scenarios") };
     let sentence = format!("{}: {said}; {scenarios} not judged for it", names.join(", "));
     mismatch.missing = Some(sentence);

@@ -82,7 +82,7 @@ fn an_empty_variable_starts_no_other_server() {
 #[case::span("# A law.\nupdate k v ttl=5\n---\nok\n", 2, "such as 500ms or 5s")]
 #[case::watch("# A law.\nevents w\n---\nok\n", 2, "unknown watch 'w'")]
 #[case::lease("# A law.\nkeep_alive a\n---\nok\n", 2, "unknown lease 'a'")]
-#[case::law("read k\n---\nok\n", 1, "with the title")]
+#[case::title("read k\n---\nok\n", 1, "with the title")]
 #[case::need(
     "# A law.\n# needs: luck\nread k\n---\nok\n",
     2,

@@ -70,8 +70,8 @@ fn every_case_has_its_law_clauses_and_verdict() {
     assert_eq!(verdict("b0-core/known"), "known");
     assert_eq!(verdict("b0-directory/skip"), "skipped");
     assert_eq!(verdict("b1-core/pass"), "errored");
-    let law = all(&document, "[id='b0-core/pass'] .law")[0];
-    assert_eq!(text(law), "A <script> & a ]]> are keys like any other.");
+    let title = all(&document, "[id='b0-core/pass'] .title")[0];
+    assert_eq!(text(title), "A <script> & a ]]> are keys like any other.");
     let clauses: Vec<_> =
         all(&document, "[id='b0-core/pass'] .cl li b").into_iter().map(text).collect();
     assert_eq!(clauses, ["K1", "W3"]);

@@ -99,7 +99,7 @@ impl Stage {
         Self { judges: Clock::Wall, ..self }
     }
 
-    /// Runs a script without its law.
+    /// Runs a script without its title.
     pub fn run(&self, script: &str) -> Run {
         self.run_scenario(scenario(script))
     }
@@ -192,7 +192,7 @@ impl Run {
         assert_eq!(self.verdict, Verdict::Passed, "{:?}", self.transcript);
     }
 
-    /// Fails at this line of the script, the law being line 1.
+    /// Fails at this line of the script, the title being line 1.
     #[track_caller]
     pub fn fails_at(&self, line: usize) {
         let mismatch = self.mismatch();

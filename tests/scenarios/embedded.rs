@@ -21,18 +21,18 @@ fn each_must(rule: &str, keeps: impl Fn(&Scenario) -> bool) {
 
 #[test]
 fn each_states_its_law_in_one_sentence() {
-    each_must("a law ends with a full stop", |one| one.law.ends_with('.'));
-    each_must("a law begins with a capital or a number", |one| {
-        one.law.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
+    each_must("a title ends with a full stop", |one| one.title.ends_with('.'));
+    each_must("a title begins with a capital or a number", |one| {
+        one.title.starts_with(|c: char| c.is_ascii_uppercase() || c.is_ascii_digit())
     });
-    each_must("a law is one line that can be read", |one| (15..160).contains(&one.law.len()));
+    each_must("a title is one line that can be read", |one| (15..160).contains(&one.title.len()));
 }
 
 #[test]
 fn no_two_state_the_same_law() {
     let mut laws: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for one in all() {
-        laws.entry(one.law.to_lowercase()).or_default().push(one.name);
+        laws.entry(one.title.to_lowercase()).or_default().push(one.name);
     }
     laws.retain(|_, names| names.len() > 1);
     assert!(laws.is_empty(), "{laws:?}");

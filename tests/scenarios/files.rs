@@ -23,7 +23,7 @@ fn the_header_says_what_the_scenario_is() {
     let one = parse("lease/deep/x.kv", text).unwrap();
     assert_eq!(one.name, "lease/deep/x");
     assert_eq!(one.group(), "lease/deep");
-    assert_eq!(one.law, "A law of two: parts.");
+    assert_eq!(one.title, "A law of two: parts.");
     assert_eq!(one.clauses, ["K1", "L2"]);
     assert_eq!(one.source, "here and there");
     assert_eq!(one.exclusive.as_deref(), Some("it counts every key"));
@@ -39,7 +39,7 @@ fn a_script_whose_watches_go_unread_too_makes_two_scenarios() {
     let [read, unread] = ways.as_slice() else { panic!("{ways:?}") };
     assert_eq!((read.name.as_str(), &read.reading), ("lease/x", &Reading::Both));
     assert_eq!(unread.name, "lease/x-unread");
-    assert_eq!(unread.law, "A law, on a watch that is not read meanwhile.");
+    assert_eq!(unread.title, "A law, on a watch that is not read meanwhile.");
     assert!(matches!(unread.reading, Reading::WhenAsked(_)));
     assert_eq!((&unread.path, &unread.text, &unread.needs), (&read.path, &read.text, &read.needs));
     for way in &ways {
@@ -60,7 +60,7 @@ fn a_script_about_a_watch_that_nobody_reads_is_one_scenario() {
 #[test]
 fn a_law_is_all_that_a_header_must_have() {
     let one = parse("x.kv", "#A law.\nread k\n---\n(none)\n").unwrap();
-    assert_eq!((one.law.as_str(), one.group()), ("A law.", ""));
+    assert_eq!((one.title.as_str(), one.group()), ("A law.", ""));
     assert!(one.clauses.is_empty() && one.source.is_empty() && one.needs.is_empty());
 }
 

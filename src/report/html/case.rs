@@ -87,7 +87,7 @@ fn body(outcome: &Outcome, rerun: &str) -> Markup {
             span.v { (word(outcome)) } " "
             b { (Text(&scenario.name)) } " "
             @if let Some(took) = took { span.m { (took) } " " }
-            span.law { (Text(&scenario.law)) }
+            span.title { (Text(&scenario.title)) }
         }
         div.body {
             (why(&outcome.verdict))

@@ -25,7 +25,7 @@ use crate::plan::Rerun;
 use crate::report::Reporter;
 
 /// How long after one update a browser gets the next: often enough for an eye, seldom enough for a fast run.
-const PACE: Duration = Duration::from_millis(100);
+const UPDATE_EVERY: Duration = Duration::from_millis(100);
 /// How long a browser may take, once the run is over, to hear how it went.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How many cases are sent at once.
@@ -185,7 +185,7 @@ impl Teller {
         let news = self.stage.wait_for(|stage| stage.done > told || stage.is_over).await;
         let is_over = news.map_or(true, |stage| stage.is_over);
         if !is_over {
-            tokio::time::sleep(PACE).await;
+            tokio::time::sleep(UPDATE_EVERY).await;
         }
         let events = self.news();
         self.is_over = is_over && self.told == self.shared.page().done();

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::backend::etcd::{Access, Tls, User, endpoint};
+use crate::named::named;
 
 const IMAGE: &str = "gcr.io/etcd-development/etcd";
 const TAG: &str = "v3.5.1";
@@ -173,28 +174,19 @@ pub fn endpoints(list: &str) -> Result<Vec<String>, BadOption> {
     }
 }
 
-/// Which ways of coming by a server may be tried.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum ServerChoice {
-    /// The endpoints if any were given; else a container, and a process where that fails.
-    #[default]
-    Auto,
-    /// The endpoints that were given, and nothing else.
-    Endpoints,
-    /// A container, and nothing else.
-    Container,
-    /// A local process, and nothing else.
-    Process,
-}
-
-impl fmt::Display for ServerChoice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Auto => "auto",
-            Self::Endpoints => "endpoints",
-            Self::Container => "container",
-            Self::Process => "process",
-        })
+named! {
+    /// Which ways of coming by a server may be tried.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub enum ServerChoice {
+        /// The endpoints if any were given; else a container, and a process where that fails.
+        #[default]
+        Auto = "auto",
+        /// The endpoints that were given, and nothing else.
+        Endpoints = "endpoints",
+        /// A container, and nothing else.
+        Container = "container",
+        /// A local process, and nothing else.
+        Process = "process",
     }
 }
 
@@ -202,15 +194,7 @@ impl FromStr for ServerChoice {
     type Err = BadOption;
 
     fn from_str(text: &str) -> Result<Self, BadOption> {
-        match text {
-            "auto" => Ok(Self::Auto),
-            "endpoints" => Ok(Self::Endpoints),
-            "container" => Ok(Self::Container),
-            "process" => Ok(Self::Process),
-            _ => Err(BadOption::new(format!(
-                "unknown way '{text}': expected one of auto, endpoints, container, process"
-            ))),
-        }
+        Self::from_name("way", text).map_err(BadOption::new)
     }
 }
 
