@@ -36,7 +36,7 @@ impl Verb for Close {
     }
 
     fn effects<'a>(&'a self, _: Option<&'a Answer>) -> Vec<Effect<'a>> {
-        Vec::new()
+        vec![Effect::Closed]
     }
 
     async fn run(&self, session: &mut Session<'_>, client: Arc<dyn Store>) -> Result<Answer> {

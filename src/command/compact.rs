@@ -9,7 +9,7 @@ use super::shared::everything;
 use super::draw::Drawn;
 use super::{Command, Verb, command};
 use crate::capability::Need;
-use crate::effect::Effect;
+use crate::effect::{Effect, StateChange};
 use crate::session::extensions::revisions;
 use crate::session::Session;
 use crate::store::{Function, Result, Store};
@@ -54,7 +54,7 @@ impl Verb for Compact {
     }
 
     fn effects<'a>(&'a self, _: Option<&'a Answer>) -> Vec<Effect<'a>> {
-        vec![everything()]
+        vec![everything(), Effect::Changed(StateChange::Compacted(&self.revision))]
     }
 
     async fn run(&self, session: &mut Session<'_>, client: Arc<dyn Store>) -> Result<Answer> {

@@ -67,7 +67,7 @@ impl Verb for Lease {
         // Whether an id is free depends on the leases that have it.
         let id = self.id.iter().map(|_| everything());
         let ttl = granted(answer).unwrap_or(self.ttl.0);
-        id.chain([Effect::Changed(StateChange::Granted(&self.name, ttl))]).collect()
+        id.chain([Effect::Changed(StateChange::Granted(&self.name, ttl, self.id.as_deref()))]).collect()
     }
 
     async fn run(&self, session: &mut Session<'_>, client: Arc<dyn Store>) -> Result<Answer> {

@@ -86,6 +86,7 @@ impl<G: Clone + PartialEq> Lifetimes<G> {
             }
             Effect::Passed(_)
             | Effect::Watched(_)
+            | Effect::Closed
             | Effect::Reopened
             | Effect::Saw(..)
             | Effect::Refused(..) => {}
@@ -104,7 +105,7 @@ impl<G: Clone + PartialEq> Lifetimes<G> {
             StateChange::DeletedPrefix(prefix) => {
                 self.clear(by, |key, _| key.starts_with(prefix));
             }
-            StateChange::Granted(name, ttl) => {
+            StateChange::Granted(name, ttl, _) => {
                 let granted = grant(&Subject::Lease((*name).into()), Some(*ttl));
                 self.leases.insert((*name).into(), Held { grant: granted, is_revoked: false, by });
             }
@@ -120,6 +121,7 @@ impl<G: Clone + PartialEq> Lifetimes<G> {
                     (held.is_revoked, held.by) = (true, by);
                 }
             }
+            StateChange::Compacted(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use crate::transcript::{Event, EventCount, Events, Expiry};
-use crate::words;
+use crate::words::{self, Rev};
 
 /// The name of a watch that was opened without one.
 pub const WATCH: &str = "w";
@@ -149,12 +149,14 @@ pub enum StateChange<'a> {
     Deleted(Cow<'a, [u8]>),
     /// Every key with a prefix was deleted.
     DeletedPrefix(Cow<'a, [u8]>),
-    /// A lease was granted for so long.
-    Granted(&'a str, Duration),
+    /// A lease was granted for so long, and with an id of the script's choice if there is one.
+    Granted(&'a str, Duration, Option<&'a str>),
     /// A lease was set back to its full TTL, as far as that is known.
     Renewed(&'a str, Option<Duration>),
     /// A lease was revoked, and its keys with it.
     Revoked(&'a str),
+    /// What was before a revision was forgotten.
+    Compacted(&'a Rev),
 }
 
 /// The beginning or end of a watch.
@@ -197,6 +199,8 @@ pub enum Effect<'a> {
     Watched(WatchChange<'a>),
     /// Time passed.
     Passed(Passing<'a>),
+    /// The client was closed.
+    Closed,
     /// The store was ended and opened again.
     Reopened,
     /// Something was looked at, and found so.
@@ -214,6 +218,7 @@ impl<'a> Effect<'a> {
             Self::Passed(passing) => Some(passing),
             Self::Changed(_)
             | Self::Watched(_)
+            | Self::Closed
             | Self::Reopened
             | Self::Saw(..)
             | Self::Refused(..)

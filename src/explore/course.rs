@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::meant::Meant;
 use crate::command::names::Named;
-use crate::command::{Command, Expire, Lease, Watch};
+use crate::command::{Command, Expire};
 use crate::effect::lifetimes::{Lifetimes, Tie};
-use crate::effect::{Effect, Passing, Sight, Subject};
 use crate::session::ttls::Hold;
 use crate::words::Bytes;
 
@@ -48,47 +48,6 @@ pub(super) struct Course {
     /// The watches that have events in them which may come in any order.
     mixed: BTreeSet<String>,
     pub any_order: Vec<BTreeSet<Vec<u8>>>,
-}
-
-/// What a command waits for, and what its answer says.
-#[derive(Debug, Default)]
-struct Meant {
-    span: Option<Duration>,
-    keys: BTreeSet<Vec<u8>>,
-    lease: Option<String>,
-    outlasted: Vec<Vec<u8>>,
-    watch: Option<String>,
-}
-
-impl Meant {
-    fn of(command: &Command) -> Self {
-        let mut meant = Self::default();
-        for effect in command.effects(None) {
-            match effect {
-                Effect::Passed(Passing::Waited(span)) => meant.span = Some(span),
-                Effect::Passed(Passing::AwaitedEnd(Subject::Key(key))) => {
-                    meant.keys.insert(key.into_owned());
-                }
-                Effect::Passed(Passing::AwaitedEnd(Subject::Lease(lease))) => {
-                    meant.lease = Some(lease.into_owned());
-                }
-                Effect::Passed(Passing::Outlasted(key)) => meant.outlasted.push(key.to_vec()),
-                Effect::Saw(Sight::Watch(watch), _) => meant.watch = Some(watch.into()),
-                Effect::Passed(
-                    Passing::AwaitedEnd(Subject::Fill(_) | Subject::Watch(_))
-                    | Passing::TookItsTime
-                    | Passing::AwaitedEvent(_),
-                )
-                | Effect::Changed(_)
-                | Effect::Watched(_)
-                | Effect::Reopened
-                | Effect::Saw(..)
-                | Effect::Refused(..)
-                | Effect::Either(..) => {}
-            }
-        }
-        meant
-    }
 }
 
 impl Course {
@@ -128,7 +87,7 @@ impl Course {
         if meant.lease.is_none() && !leases.all(|(_, lease)| is_certain(&lease)) {
             return None;
         }
-        if let Command::Lease(Lease { id: Some(id), .. }) = &command
+        if let Some((_, Some(id))) = &meant.granted
             && self.ids.get(id).is_some_and(|holder| !is_certain(holder))
         {
             return None;
@@ -136,10 +95,10 @@ impl Course {
         if let Some(watch) = &meant.watch {
             // A fence is written by the client, and its event waited for.
             let is_open = !self.closed.contains(&client.map(String::from));
-            let is_in_order = !matches!(command, Command::Next(_)) || !self.mixed.contains(watch);
+            let is_in_order = !meant.is_one_event || !self.mixed.contains(watch);
             return (is_open && is_in_order).then_some(command);
         }
-        if matches!(command, Command::Compact(_)) && !self.lagging.is_empty() {
+        if meant.compacts && !self.lagging.is_empty() {
             return None;
         }
         let keys = self.ends(lifetimes, &meant)?;
@@ -181,11 +140,7 @@ impl Course {
         if meant.span.is_some() {
             self.is_affordable(span)?;
         }
-        let waits = meant.span.is_some()
-            || meant.lease.is_some()
-            || !keys.is_empty()
-            || !meant.outlasted.is_empty();
-        if !waits {
+        if meant.span.is_none() && !meant.awaits_an_end() {
             return Some(BTreeSet::new());
         }
         let all = self.lapsing(lifetimes, keys, span);
@@ -318,42 +273,39 @@ impl Course {
         self.planned.take(self.commands, &command.effects(None), &mut |_, _| Some(()));
         self.commands += 1;
         let meant = Meant::of(command);
-        if !meant.keys.is_empty() || meant.lease.is_some() || !meant.outlasted.is_empty() {
+        if meant.awaits_an_end() {
             self.uncertain.push(Instant::now());
         }
         self.over.extend(meant.lease);
-        match command {
-            Command::Lease(Lease { name, id: Some(id), .. }) if is_done => {
-                self.shadowed.extend(self.ids.insert(id.clone(), name.clone()));
-            }
-            Command::Close(_) => {
-                self.closed.insert(client.map(String::from));
-            }
-            Command::Events(events) => {
-                self.mixed.remove(&events.watch);
-                self.lagging.remove(&events.watch);
-            }
-            Command::Unwatch(unwatch) => {
-                self.lagging.remove(&unwatch.watch);
-            }
-            Command::Watch(watch) => self.open(watch),
-            _ => {}
+        if let Some((lease, Some(id))) = meant.granted.filter(|_| is_done) {
+            self.shadowed.extend(self.ids.insert(id, lease));
+        }
+        if meant.closes {
+            self.closed.insert(client.map(String::from));
+        }
+        if let Some(watch) = meant.watch.filter(|_| !meant.is_one_event) {
+            self.mixed.remove(&watch);
+            self.lagging.remove(&watch);
+        }
+        if let Some(watch) = meant.unwatched {
+            self.lagging.remove(&watch);
+        }
+        if let Some((watch, is_past)) = meant.opened {
+            self.open(watch, is_past);
         }
     }
 
     /// Takes note of a watch that was opened.
-    fn open(&mut self, watch: &Watch) {
-        let Some(name) = &watch.name else { return };
-        let is_past = watch.from.is_some();
+    fn open(&mut self, watch: String, is_past: bool) {
         let sets = [
             (&mut self.mixed, is_past && !self.any_order.is_empty()),
             (&mut self.lagging, is_past),
         ];
         for (set, is_of) in sets {
             if is_of {
-                set.insert(name.clone());
+                set.insert(watch.clone());
             } else {
-                set.remove(name);
+                set.remove(&watch);
             }
         }
     }

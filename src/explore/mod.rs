@@ -7,6 +7,7 @@ mod course;
 mod coverage;
 mod found;
 mod genes;
+mod meant;
 mod program;
 mod shrink;
 mod walk;

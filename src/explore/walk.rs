@@ -8,12 +8,14 @@ use tokio::time::Instant;
 
 use super::course::{Course, MOST_WAIT};
 use super::genes::{Genes, Kind, Vocabulary};
+use super::meant::Meant;
 use super::program::{Program, Step};
 use crate::backend::memory::{MemoryBackend, MemoryStore};
 use crate::backend::{Clock, Instance};
 use crate::capability::{Capabilities, Need};
 use crate::command::draw::{Scene, SceneMark};
-use crate::command::{Command, Events, List, Read};
+use crate::command::names::Named;
+use crate::command::{Command, Events, List, NO_LEASES, Read};
 use crate::effect::{Effect, Keys, Passing, StateChange, Subject, WatchChange};
 use crate::session::{Session, Settings};
 use crate::transcript::{Answer, End, Entry, Transcript};
@@ -144,27 +146,19 @@ impl Walk<'_> {
             })
         };
         let is_there = command.uses().iter().all(|(named, name)| match named {
-            crate::command::names::Named::Lease => {
-                self.scene.leases.contains(name)
-                    || crate::command::NO_LEASES.contains(&name.as_str())
-            }
-            crate::command::names::Named::Watch => self.scene.watches.contains(name),
-            crate::command::names::Named::Mark => marks().any(|mark| mark == name),
-            crate::command::names::Named::Fill => false,
+            Named::Lease => self.scene.leases.contains(name) || NO_LEASES.contains(&name.as_str()),
+            Named::Watch => self.scene.watches.contains(name),
+            Named::Mark => marks().any(|mark| mark == name),
+            Named::Fill => false,
         });
-        let has_event = |watch: &String| {
-            !matches!(command, Command::Next(_)) || self.scene.pending.contains(watch)
-        };
-        let is_timed = |key: &[u8]| self.scene.ending.iter().any(|one| one == key);
-        let is_meant = match command {
-            Command::Next(next) => has_event(&next.watch),
-            Command::Expire(expire) => expire.keys.iter().all(|key| is_timed(&key.0)),
-            Command::Survive(survive) => {
-                survive.keys.iter().all(|key| self.scene.outlasting.contains(&key.0))
-            }
-            _ => true,
-        };
-        is_there && is_meant && command.revisions().iter().all(is_known)
+        let meant = Meant::of(command);
+        let has_event = !meant.is_one_event
+            || meant.watch.is_some_and(|watch| self.scene.pending.contains(&watch));
+        is_there
+            && has_event
+            && meant.keys.iter().all(|key| self.scene.ending.contains(key))
+            && meant.outlasted.iter().all(|key| self.scene.outlasting.contains(key))
+            && command.revisions().iter().all(is_known)
     }
 
     /// Runs a command, or what the course makes of it; whether anything was run.
@@ -249,9 +243,13 @@ impl Walk<'_> {
                     self.scene.watches.retain(|open| *open != name);
                 }
                 Effect::Changed(
-                    StateChange::Granted(..) | StateChange::Renewed(..) | StateChange::Revoked(_),
+                    StateChange::Granted(..)
+                    | StateChange::Renewed(..)
+                    | StateChange::Revoked(_)
+                    | StateChange::Compacted(_),
                 )
                 | Effect::Watched(_)
+                | Effect::Closed
                 | Effect::Reopened
                 | Effect::Passed(_)
                 | Effect::Saw(..)
@@ -259,14 +257,15 @@ impl Walk<'_> {
                 | Effect::Either(..) => {}
             }
         }
-        if let Command::Lease(lease) = command {
-            self.scene.leases.push(lease.name.clone());
-        }
-        if let (Command::Mark(mark), Ok(found)) = (command, self.session.marks.get(named(command)))
-            && is_done
-        {
-            let (name, before) = (mark.name.clone(), found.revision - 1);
-            self.scene.marks.push(SceneMark { name, before, is_exact: true });
+        match command.makes() {
+            Some((Named::Lease, name)) => self.scene.leases.push(name),
+            Some((Named::Mark, name)) if is_done => {
+                let before = self.session.marks.get(&name).map(|mark| mark.revision - 1);
+                let mark = before.map(|before| SceneMark { name, before, is_exact: true });
+                self.scene.marks.extend(mark);
+            }
+            // A watch was noted by its effect.
+            Some((Named::Mark | Named::Watch | Named::Fill, _)) | None => {}
         }
         if matches!(answer, Answer::Events(_) | Answer::EventCount(_)) && !is_done {
             // A watch that has ended needs no fence, and a store may tell of its end a moment later.
@@ -298,14 +297,6 @@ impl Walk<'_> {
         for key in keys {
             self.go_on(None, Command::Read(Read { key: Bytes(key), at: None })).await;
         }
-    }
-}
-
-/// The name of a mark.
-fn named(command: &Command) -> &str {
-    match command {
-        Command::Mark(mark) => &mark.name,
-        _ => "",
     }
 }
 

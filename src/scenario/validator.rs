@@ -115,6 +115,7 @@ impl Validator<'_> {
             )
             | Effect::Changed(_)
             | Effect::Watched(_)
+            | Effect::Closed
             | Effect::Saw(..)
             | Effect::Refused(..)
             | Effect::Either(..) => Ok(()),
@@ -170,6 +171,7 @@ impl Validator<'_> {
             }
             Effect::Watched(_)
             | Effect::Changed(_)
+            | Effect::Closed
             | Effect::Passed(_)
             | Effect::Saw(..)
             | Effect::Refused(..)

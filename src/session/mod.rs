@@ -115,9 +115,11 @@ impl<'a> Session<'a> {
                     | StateChange::DeletedPrefix(_)
                     | StateChange::Granted(..)
                     | StateChange::Renewed(..)
-                    | StateChange::Revoked(_),
+                    | StateChange::Revoked(_)
+                    | StateChange::Compacted(_),
                 )
                 | Effect::Watched(_)
+                | Effect::Closed
                 | Effect::Reopened
                 | Effect::Passed(_)
                 | Effect::Saw(..)

@@ -75,7 +75,7 @@ impl<'a> Lanes<'a> {
                 self.mark(subject, self.middle(), MarkKind::Refused, words.clone());
             }
             // An answer says which of the two it was.
-            Effect::Either(..) | Effect::Passed(_) => {}
+            Effect::Either(..) | Effect::Closed | Effect::Passed(_) => {}
         }
     }
 
@@ -87,7 +87,7 @@ impl<'a> Lanes<'a> {
                 let gone = self.living(prefix);
                 gone.iter().for_each(|subject| self.take_away(subject));
             }
-            StateChange::Granted(lease, ttl) => {
+            StateChange::Granted(lease, ttl, _) => {
                 let lease = Subject::Lease((*lease).into());
                 self.put(lease.clone(), "granted".into());
                 self.grant(&lease, *ttl);
@@ -98,6 +98,7 @@ impl<'a> Lanes<'a> {
                 ttl.iter().for_each(|ttl| self.grant(&lease, *ttl));
             }
             StateChange::Revoked(lease) => self.revoke(lease),
+            StateChange::Compacted(_) => {}
         }
     }
 

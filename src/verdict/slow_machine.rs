@@ -197,11 +197,12 @@ impl SlowMachine {
                 self.watches
                     .insert(watch.clone().into_owned(), (prefix.to_vec(), *is_from_revision));
             }
-            Effect::Changed(StateChange::Granted(lease, _) | StateChange::Renewed(lease, _)) => {
+            Effect::Changed(StateChange::Granted(lease, ..) | StateChange::Renewed(lease, _)) => {
                 self.ended.remove(*lease);
             }
-            Effect::Changed(StateChange::Revoked(_))
+            Effect::Changed(StateChange::Revoked(_) | StateChange::Compacted(_))
             | Effect::Watched(WatchChange::Closed(_))
+            | Effect::Closed
             | Effect::Reopened
             | Effect::Passed(_)
             | Effect::Saw(..)
@@ -219,6 +220,7 @@ impl SlowMachine {
             }
             Effect::Changed(_)
             | Effect::Watched(_)
+            | Effect::Closed
             | Effect::Reopened
             | Effect::Passed(_)
             | Effect::Refused(..) => None,
