@@ -20,7 +20,7 @@ fn search(programs: u64) -> Search {
 
 fn explored(target: &Target, search: &Search) -> Explored {
     let ready = target.ready().expect("the target is there");
-    explore(Subject::new(target.name(), ready), None, search, &Settings::default(), &mut |_| {})
+    explore(Subject::new(target, ready), None, search, &Settings::default(), &mut |_| {})
 }
 
 fn mutant(name: &str) -> mutants::Mutant {
@@ -87,9 +87,14 @@ fn two_stores_are_compared_without_the_model() {
         Target::new(mutant("time-left-names-no-keys")),
     );
     let against = |other: &Target| {
-        let (one, other) = (one.ready().expect("it is there"), other.ready().expect("it is there"));
-        let (one, other) = (Subject::new("one", one), Subject::new("other", other));
-        explore(one, Some(other), &search(500), &Settings::default(), &mut |_| {})
+        let subject = |target| Subject::new(target, target.ready().expect("it is there"));
+        explore(
+            subject(&one),
+            Some(subject(other)),
+            &search(500),
+            &Settings::default(),
+            &mut |_| {},
+        )
     };
     assert_eq!(against(&other).found.len(), 0);
     assert_eq!(against(&Target::new(MemoryBackend)).found.len(), 1);

@@ -11,7 +11,7 @@ use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 #[cfg(feature = "etcd")]
 use super::backends::Etcd;
 use super::backends::{self, BackendArgs, FlagArgs, Other, Program};
-use super::known::KnownArgs;
+use super::known::{KnownArgs, ListsArgs};
 use super::report_files::ReportFiles;
 use super::{Problem, said};
 use crate::builtin;
@@ -328,6 +328,8 @@ pub(super) struct ExploreArgs {
     /// Number of programs at once [default: as with run]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: Option<u16>,
+    #[command(flatten)]
+    pub known: ListsArgs,
     #[command(flatten)]
     pub calls: CallArgs,
     #[command(flatten)]

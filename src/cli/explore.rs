@@ -24,24 +24,20 @@ use crate::words::seconds;
 pub(super) fn run(args: &ExploreArgs) -> Result<u8, Problem> {
     let settings = Settings { deadline: args.calls.deadline, ..Settings::default() };
     let signals = Signals::listen(settings.abort.clone()).map_err(said)?;
-    let open = |mut target: Target| {
-        target.forget_known_failures();
-        target
-    };
-    let store = open(args.backends.target(&args.backend, &settings.abort)?);
-    let against = args
-        .against
-        .as_ref()
-        .map(|name| args.backends.with(&args.other).target(name, &settings.abort).map(open));
-    let against = against.transpose()?;
+    let store = args.backends.target(&args.backend, &settings.abort)?;
+    let other = args.backends.with(&args.other);
+    let against = args.against.as_ref().map(|name| other.target(name, &settings.abort));
+    let mut targets: Vec<_> = [store].into_iter().chain(against.transpose()?).collect();
+    args.known.apply(&scenario::embedded().map_err(said)?, &mut targets)?;
+    let (store, against) = (&targets[0], targets.get(1));
     let replayed = match &args.corpus {
         Some(folder) => replay(args, folder, &settings)?,
         None => true,
     };
-    let Some(ready) = ready(&store)? else { return Ok(exit::UNJUDGED) };
-    let other = match &against {
+    let Some(ready) = ready(store)? else { return Ok(exit::UNJUDGED) };
+    let other = match against {
         Some(target) => match self::ready(target)? {
-            Some(ready) => Some(Subject::new(target.name(), ready)),
+            Some(ready) => Some(Subject::new(target, ready)),
             None => return Ok(exit::UNJUDGED),
         },
         None => None,
@@ -49,7 +45,7 @@ pub(super) fn run(args: &ExploreArgs) -> Result<u8, Problem> {
     let search = args.search();
     let waiting = Waiting::new(format!("exploring {}", store.name()));
     let mut told = |so_far: &Explored| waiting.say(progress(store.name(), so_far));
-    let subject = Subject::new(store.name(), ready);
+    let subject = Subject::new(store, ready);
     let explored = explore(subject, other, &search, &settings, &mut told);
     drop(waiting);
     show(args, ready, &explored, &mut io::stdout().lock())?;
@@ -134,7 +130,15 @@ fn show(
     for found in &explored.found {
         show_found(args, found, paint, out)?;
     }
-    let Explored { programs, coverage, let_be, unclear, found, took } = explored;
+    let Explored { programs, coverage, left_out, let_be, unclear, found, took } = explored;
+    for (shape, reason) in left_out {
+        writeln!(
+            out,
+            "left out: {}, since {} is a known failure: {reason}",
+            shape.name(),
+            shape.scenario()
+        )?;
+    }
     writeln!(out, "{}", coverage.shown(&ready.capabilities))?;
     for open in LeftOpen::ALL {
         if let Some(count) = let_be.get(&open) {

@@ -11,18 +11,25 @@ use crate::missing::CALLS;
 use crate::scenario::Scenario;
 use crate::target::Target;
 
-/// The lists of known failures to use.
+/// The lists of known failures to use, and the functions that may lack.
 #[derive(Debug, Group)]
 pub(super) struct KnownArgs {
+    #[command(flatten)]
+    lists: ListsArgs,
+    /// Functions that the store may lack: scenarios in calls/, such as delete.
+    #[arg(long, value_name = "CALL", value_delimiter = ',')]
+    pub without: Vec<String>,
+}
+
+/// The lists of known failures to use.
+#[derive(Debug, Group)]
+pub(super) struct ListsArgs {
     /// Known failures of one backend, or of all; overrides the lists that are part of the program.
     #[arg(long, value_name = "[BACKEND=]FILE")]
     pub known_failures: Vec<String>,
     /// Scenarios that fail only sometimes, in the same format.
     #[arg(long, value_name = "[BACKEND=]FILE")]
     pub known_flaky: Vec<String>,
-    /// Functions that the store may lack: scenarios in calls/, such as delete.
-    #[arg(long, value_name = "CALL", value_delimiter = ',')]
-    pub without: Vec<String>,
     /// Ignore the lists that are part of the program (etcd by version, etcd v2, Redis).
     #[arg(long)]
     pub no_known_failures: bool,
@@ -31,13 +38,29 @@ pub(super) struct KnownArgs {
 impl KnownArgs {
     /// Gives the targets their lists; refuses a list with a line that matches no scenario.
     pub fn apply(&self, suite: &[Scenario], targets: &mut [Target]) -> Result<(), Problem> {
-        if self.no_known_failures {
-            targets.iter_mut().for_each(Target::forget_known_failures);
-        }
+        self.lists.forget(targets);
         for call in &self.without {
             let list = without(call, suite)?;
             targets.iter_mut().for_each(|target| target.know(list.clone()));
         }
+        self.lists.add(suite, targets)
+    }
+}
+
+impl ListsArgs {
+    /// Gives the targets their lists; refuses a list with a line that matches no scenario.
+    pub fn apply(&self, suite: &[Scenario], targets: &mut [Target]) -> Result<(), Problem> {
+        self.forget(targets);
+        self.add(suite, targets)
+    }
+
+    fn forget(&self, targets: &mut [Target]) {
+        if self.no_known_failures {
+            targets.iter_mut().for_each(Target::forget_known_failures);
+        }
+    }
+
+    fn add(&self, suite: &[Scenario], targets: &mut [Target]) -> Result<(), Problem> {
         let sure = self.known_failures.iter().map(|spec| (spec, false));
         let flaky = self.known_flaky.iter().map(|spec| (spec, true));
         for (spec, is_flaky) in sure.chain(flaky) {

@@ -27,11 +27,8 @@ command! {
 impl Compact {
     /// How it is drawn for a random program.
     pub(super) const DRAWN: Drawn =
-        Drawn::Often(12, &[Need::Revisions, Need::Disposable], |choices| {
-            let revision = choices.rev(0).filter(|_| choices.scene().is_alone)?;
-            // What was before the program may be compacted already.
-            let mark = choices.scene().marks.iter().find(|mark| mark.name == revision.mark)?;
-            (mark.before + revision.offset > 0).then_some(Command::Compact(Self { revision }))
+        Drawn::Often(40, &[Need::Revisions, Need::Disposable], |choices| {
+            Some(Command::Compact(Self { revision: choices.rev_to_compact()? }))
         });
 }
 

@@ -1,8 +1,10 @@
 //! How commands are drawn at random, for generated programs.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Command;
+use super::shape::Shape;
 use crate::capability::{Capabilities, Need};
 use crate::words::{Bytes, Rev, Span};
 
@@ -41,6 +43,8 @@ pub struct SceneMark {
 pub struct Scene {
     /// What the store has.
     pub capabilities: Capabilities,
+    /// What programs do without, since the store is known to answer it otherwise.
+    pub left_out: BTreeSet<Shape>,
     /// Whether nothing else runs at the same time, so that it may count the store's revisions.
     pub is_alone: bool,
     /// Every lease that was asked for.
@@ -51,6 +55,10 @@ pub struct Scene {
     pub pending: Vec<String>,
     /// The marks.
     pub marks: Vec<SceneMark>,
+    /// The revision that was compacted last.
+    pub compacted: Option<Rev>,
+    /// How many revisions of the program came before the last one at which a key was deleted.
+    pub deletion: Option<i64>,
     /// The keys whose TTL ends soon enough to be waited for.
     pub ending: Vec<Vec<u8>>,
     /// The leases without keys of which the same holds.
@@ -63,19 +71,35 @@ pub struct Scene {
 
 impl Scene {
     /// The scene of a program that has not begun.
-    pub fn new(capabilities: Capabilities, is_alone: bool) -> Self {
+    pub fn new(capabilities: Capabilities, left_out: BTreeSet<Shape>, is_alone: bool) -> Self {
         Self {
             capabilities,
+            left_out,
             is_alone,
             leases: Vec::new(),
             watches: Vec::new(),
             pending: Vec::new(),
             marks: Vec::new(),
+            compacted: None,
+            deletion: None,
             ending: Vec::new(),
             ending_leases: Vec::new(),
             outlasting: Vec::new(),
             steps: 0,
         }
+    }
+
+    /// The revision that was compacted last, if it is the same on every store.
+    pub fn compacted(&self) -> Option<&Rev> {
+        let is_exact =
+            |rev: &&Rev| self.marks.iter().any(|mark| mark.name == rev.mark && mark.is_exact);
+        self.compacted.as_ref().filter(is_exact)
+    }
+
+    /// How many revisions of the program come before that one, if it has such a mark.
+    pub fn before(&self, rev: &Rev) -> Option<i64> {
+        let mark = self.marks.iter().find(|mark| mark.name == rev.mark)?;
+        Some(mark.before + rev.offset)
     }
 }
 
@@ -146,6 +170,9 @@ const VALUES: &[(u32, Option<&[u8]>)] = &[
     (1, Some(b"9")),
 ];
 
+/// A TTL that is longer than any that etcd grants, in milliseconds.
+const HUGE: u64 = 9_000_000_001_000;
+
 /// TTLs in milliseconds. Those below 2 s and those between whole seconds some stores grant for longer; the
 /// longest is refused by all.
 const TTLS: &[(u32, u64)] = &[
@@ -157,7 +184,7 @@ const TTLS: &[(u32, u64)] = &[
     (2, 2_500),
     (1, 500),
     (1, 0),
-    (6, 9_000_000_001_000),
+    (6, HUGE),
 ];
 
 /// Draws arguments from a row of bytes, of which 0 is always the simplest choice. Once they are used up, the rest is 0.
@@ -186,6 +213,11 @@ impl<'a> Choices<'a> {
     /// Whether the store has what is needed.
     pub fn has(&self, need: Need) -> bool {
         self.scene.capabilities.lack(need).is_none()
+    }
+
+    /// Whether programs may have that.
+    fn may_have(&self, shape: Shape) -> bool {
+        !self.scene.left_out.contains(&shape)
     }
 
     fn byte(&mut self) -> usize {
@@ -226,17 +258,22 @@ impl<'a> Choices<'a> {
     /// A key. One that is the prefix itself would be a directory, if the store has them.
     pub fn key(&mut self) -> Bytes {
         let is_flat = !self.has(Need::Directories);
-        self.bytes(KEYS, |key| is_flat || !key.is_empty())
+        let may_hide = self.may_have(Shape::HiddenNames);
+        self.bytes(KEYS, |key| (is_flat || !key.is_empty()) && (may_hide || !key.starts_with(b"_")))
     }
 
     /// A prefix.
     pub fn prefix(&mut self) -> Bytes {
-        self.bytes(PREFIXES, |_| true)
+        // The fence of a watch of such keys would be one of them.
+        let may_hide = self.may_have(Shape::HiddenNames);
+        self.bytes(PREFIXES, |prefix| may_hide || !prefix.starts_with(b"_"))
     }
 
     /// A value, mostly one that shows which write it is of.
     pub fn value(&mut self) -> Bytes {
-        let value = self.weighted(VALUES, |_| true);
+        let is_text = |value: &[u8]| std::str::from_utf8(value).is_ok();
+        let may_be_binary = self.may_have(Shape::BinaryValues);
+        let value = self.weighted(VALUES, |value| may_be_binary || value.is_none_or(is_text));
         Bytes(value.map_or_else(|| format!("v{}", self.scene.steps).into(), Into::into))
     }
 
@@ -249,7 +286,9 @@ impl<'a> Choices<'a> {
 
     /// A TTL.
     pub fn ttl(&mut self) -> Span {
-        Span(Duration::from_millis(self.weighted(TTLS, |_| true)))
+        let may_be_huge = self.may_have(Shape::HugeTtls);
+        let ttl = self.weighted(TTLS, |ttl| may_be_huge || ttl != HUGE);
+        Span(Duration::from_millis(ttl))
     }
 
     /// One of these, and the newest as the simplest.
@@ -295,16 +334,38 @@ impl<'a> Choices<'a> {
     }
 
     /// A revision: `plain` after a mark, which is the same on a store that others write to; if the program is alone also
-    /// others nearby.
+    /// others nearby, those of deletions, and that which was compacted last, where the past begins.
     pub fn rev(&mut self, plain: i64) -> Option<Rev> {
-        if self.in_hundred(60)
-            && let Some(SceneMark { name, before, .. }) = self.exact_mark()
+        if self.in_hundred(30)
+            && let Some(compacted) = self.scene.compacted()
         {
-            let offset = [0, -1, 1, 2, -2, 3][self.below(6)];
-            return Some(Rev { mark: name, offset: offset.max(-before) });
+            return Some(compacted.clone());
         }
-        let mark = self.newest(&self.scene.marks)?;
-        Some(Rev { mark: mark.name, offset: plain })
+        match self.exact_mark().filter(|_| self.in_hundred(60)) {
+            Some(mark) => Some(self.near(&mark, &[0, -1, 1, 2, -2, 3])),
+            None => {
+                self.newest(&self.scene.marks).map(|mark| Rev { mark: mark.name, offset: plain })
+            }
+        }
+    }
+
+    /// A revision that can be compacted, as a rule.
+    pub fn rev_to_compact(&mut self) -> Option<Rev> {
+        let mark = self.exact_mark()?;
+        let rev = self.near(&mark, &[0, -1, 1, -2, 2]);
+        // What was before the program may be compacted already.
+        (mark.before + rev.offset > 0).then_some(rev)
+    }
+
+    /// A revision in so small a distance from a mark that is exact, or that of the last deletion.
+    fn near(&mut self, mark: &SceneMark, distances: &[i64]) -> Rev {
+        let is_deletion = self.in_hundred(25);
+        let deletion = self.scene.deletion.filter(|_| is_deletion);
+        let offset = match deletion {
+            Some(deletion) => deletion - mark.before,
+            None => distances[self.below(distances.len())],
+        };
+        Rev { mark: mark.name.clone(), offset: offset.max(-mark.before) }
     }
 
     /// A name that nothing of that kind has yet.

@@ -24,7 +24,7 @@ command! {
 
 impl Mark {
     /// How it is drawn for a random program.
-    pub(super) const DRAWN: Drawn = Drawn::Often(9, &[Need::Revisions], |choices| {
+    pub(super) const DRAWN: Drawn = Drawn::Often(20, &[Need::Revisions], |choices| {
         Some(Command::Mark(Self { name: choices.new_name('m') }))
     });
 }

@@ -3,6 +3,7 @@
 mod args;
 pub mod draw;
 pub mod names;
+pub mod shape;
 mod shared;
 
 use std::error::Error;

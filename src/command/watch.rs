@@ -33,7 +33,8 @@ impl Watch {
         let prefix = choices.prefix();
         let again = choices.in_hundred(8).then(|| choices.watch()).flatten();
         let name = again.unwrap_or_else(|| choices.new_name('w'));
-        let from = choices.in_hundred(35) && choices.has(Need::Revisions);
+        let often = if choices.scene().compacted().is_some() { 60 } else { 35 };
+        let from = choices.in_hundred(often) && choices.has(Need::Revisions);
         let from = from.then(|| choices.rev(1)).flatten();
         Some(Command::Watch(Self { prefix, name: Some(name), from }))
     });

@@ -24,7 +24,7 @@ pub(super) struct Bench<'a> {
 
 impl<'a> Bench<'a> {
     pub fn new(subject: Subject<'a>, settings: &Settings, jobs: Option<usize>) -> Self {
-        let Subject { name, ready, floor } = subject;
+        let Subject { name, ready, floor, .. } = subject;
         let is_virtual = ready.backend.clock() == Clock::Virtual;
         let own = || Arc::new(Floor::new(ready, settings, jobs));
         let floor = (!is_virtual).then(|| floor.unwrap_or_else(own));

@@ -27,6 +27,14 @@ pub(super) struct Meant {
     pub unwatched: Option<String>,
     /// The lease that it asks for, and the id of the script's choice.
     pub granted: Option<(String, Option<String>)>,
+    /// The lease that it revokes.
+    pub revoked: Option<String>,
+    /// The keys that it writes, as far as it does so in any case.
+    pub written: Vec<Vec<u8>>,
+    /// The keys that it deletes in any case.
+    pub deleted: Vec<Vec<u8>>,
+    /// The prefixes whose keys it deletes in any case.
+    pub deleted_prefixes: Vec<Vec<u8>>,
     /// Whether it forgets the past.
     pub compacts: bool,
     /// Whether it closes its client.
@@ -82,11 +90,11 @@ impl Meant {
                 self.granted = Some(((*lease).into(), id.map(String::from)));
             }
             StateChange::Compacted(_) => self.compacts = true,
-            StateChange::Wrote(..)
-            | StateChange::Deleted(_)
-            | StateChange::DeletedPrefix(_)
-            | StateChange::Renewed(..)
-            | StateChange::Revoked(_) => {}
+            StateChange::Revoked(lease) => self.revoked = Some((*lease).into()),
+            StateChange::Wrote(keys, ..) => self.written.extend(keys.each()),
+            StateChange::Deleted(key) => self.deleted.push(key.to_vec()),
+            StateChange::DeletedPrefix(prefix) => self.deleted_prefixes.push(prefix.to_vec()),
+            StateChange::Renewed(..) => {}
         }
     }
 

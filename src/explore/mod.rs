@@ -10,6 +10,7 @@ mod genes;
 mod meant;
 mod program;
 mod shrink;
+mod unread;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,9 +29,10 @@ use self::found::Names;
 pub use self::program::{Program, Step};
 use self::walk::{Model, Walked};
 use crate::backend::Clock;
+use crate::command::shape::Shape;
 use crate::runner::Settings;
 use crate::suite::Floor;
-use crate::target::Ready;
+use crate::target::{Ready, Target};
 use crate::transcript::Transcript;
 
 /// How many programs are under way at once on a store in real time, where they mostly wait.
@@ -59,13 +61,19 @@ pub struct Search {
 pub struct Subject<'a> {
     name: &'a str,
     ready: &'a Ready,
+    left_out: BTreeMap<Shape, &'a str>,
     floor: Option<Arc<Floor>>,
 }
 
 impl<'a> Subject<'a> {
-    /// The store of a backend of that name.
-    pub fn new(name: &'a str, ready: &'a Ready) -> Self {
-        Self { name, ready, floor: None }
+    /// The store of a target that is open. What its lists of known failures name, programs do without.
+    pub fn new(target: &'a Target, ready: &'a Ready) -> Self {
+        let version = ready.backend.version();
+        let left_out = Shape::ALL.into_iter().filter_map(|shape| {
+            let known = target.known(shape.scenario(), version.as_deref())?;
+            Some((shape, known.reason.as_str()))
+        });
+        Self { name: target.name(), ready, left_out: left_out.collect(), floor: None }
     }
 
     /// The same, where other cases of it run.
@@ -81,6 +89,8 @@ pub struct Explored {
     pub programs: u64,
     /// What they had.
     pub coverage: Coverage,
+    /// What the programs did without, and why.
+    pub left_out: BTreeMap<Shape, String>,
     /// How many programs were answered alike but for what is left open.
     pub let_be: BTreeMap<LeftOpen, u64>,
     /// How many programs could not be compared, by the reason.
@@ -112,6 +122,7 @@ pub fn explore(
 }
 
 struct Explorer<'a> {
+    left_out: BTreeMap<Shape, String>,
     model: Model,
     bench: Bench<'a>,
     against: Option<Bench<'a>>,
@@ -154,18 +165,31 @@ impl<'a> Explorer<'a> {
             format!("{} ({})", other.name, other.ready.about)
         });
         let names = Names { reference, store: store.name.into(), about: store.ready.about.clone() };
+        let left_out = against.iter().chain([&store]).flat_map(|one| &one.left_out);
+        let left_out: BTreeMap<_, _> =
+            left_out.map(|(shape, reason)| (*shape, (*reason).to_string())).collect();
         let clocks = against.iter().chain([&store]).map(|one| one.ready.backend.clock());
         let is_wall = clocks.into_iter().any(|clock| clock == Clock::Wall);
         let clock = if is_wall { Clock::Wall } else { Clock::Virtual };
-        let model = Model { capabilities, lag, clock };
-        Self { model, bench: bench(store), against: against.map(bench), names, search, settings }
+        let model =
+            Model { capabilities, lag, clock, left_out: left_out.keys().copied().collect() };
+        Self {
+            left_out,
+            model,
+            bench: bench(store),
+            against: against.map(bench),
+            names,
+            search,
+            settings,
+        }
     }
 
     fn run(&self, told: &mut dyn FnMut(&Explored)) -> Explored {
         let started = Instant::now();
         let (next, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
         let (sender, receiver) = mpsc::channel();
-        let mut explored = Explored::default();
+        let left_out = self.left_out.clone();
+        let mut explored = Explored { left_out, ..Explored::default() };
         let mut found = BTreeMap::new();
         thread::scope(|scope| {
             for _ in 0..self.workers() {

@@ -10,12 +10,14 @@ use super::course::{Course, MOST_WAIT};
 use super::genes::{Genes, Kind, Vocabulary};
 use super::meant::Meant;
 use super::program::{Program, Step};
+use super::unread::Unread;
 use crate::backend::memory::{MemoryBackend, MemoryStore};
 use crate::backend::{Clock, Instance};
 use crate::capability::{Capabilities, Need};
 use crate::command::draw::{Scene, SceneMark};
 use crate::command::names::Named;
-use crate::command::{Command, Events, List, NO_LEASES, Read};
+use crate::command::shape::Shape;
+use crate::command::{Command, Events, Expire, List, NO_LEASES, Read, Watch};
 use crate::effect::{Effect, Keys, Passing, StateChange, Subject, WatchChange};
 use crate::session::{Session, Settings};
 use crate::transcript::{Answer, End, Entry, Transcript};
@@ -29,6 +31,8 @@ const READ_AT_END: usize = 4;
 pub(super) struct Model {
     /// What the other store has.
     pub capabilities: Capabilities,
+    /// What its programs do without.
+    pub left_out: BTreeSet<Shape>,
     /// How much later than granted its keys may go.
     pub lag: Duration,
     /// Its clock.
@@ -97,10 +101,11 @@ impl Model {
                 Session::open(store, &MemoryBackend, &settings, are_unread, Duration::ZERO);
             let mut walk = Walk {
                 session: session.await.ok()?,
-                scene: Scene::new(self.capabilities.clone(), is_alone),
+                scene: Scene::new(self.capabilities.clone(), self.left_out.clone(), is_alone),
                 course: Course::new(self.lag, left),
                 owners: BTreeMap::new(),
                 present: BTreeSet::new(),
+                unread: Unread::default(),
                 steps: Vec::new(),
                 entries: Vec::new(),
                 started: Instant::now(),
@@ -121,6 +126,7 @@ struct Walk<'a> {
     owners: BTreeMap<String, Option<String>>,
     /// The keys that are there.
     present: BTreeSet<Vec<u8>>,
+    unread: Unread,
     steps: Vec<Step>,
     entries: Vec<Entry>,
     started: Instant,
@@ -161,21 +167,34 @@ impl Walk<'_> {
             && command.revisions().iter().all(is_known)
     }
 
+    /// Whether the command is what programs do without on the store.
+    fn is_left_out(&self, meant: &Meant, command: &Command, revoked: &[Vec<u8>]) -> bool {
+        let is_at_the_edge = || {
+            let compacted = self.scene.compacted.as_ref().and_then(|rev| self.scene.before(rev));
+            let mut revisions = command.revisions().into_iter();
+            meant.opened.is_some()
+                && compacted.is_some()
+                && revisions.any(|rev| self.scene.before(&rev) == compacted)
+        };
+        self.scene.left_out.iter().any(|shape| match shape {
+            // They are not drawn.
+            Shape::BinaryValues | Shape::HiddenNames | Shape::HugeTtls => false,
+            Shape::ChangesInARow => self.unread.is_changed_by(meant, revoked),
+            Shape::WatchesFromTheCompacted => is_at_the_edge(),
+        })
+    }
+
     /// Runs a command, or what the course makes of it; whether anything was run.
     async fn go_on(&mut self, client: Option<&str>, command: Command) -> bool {
         let lifetimes = self.session.ttls.lifetimes();
         let Some(command) = self.course.admit(lifetimes, client, command) else { return false };
         let groups = self.course.any_order.len();
-        let revoked: Vec<_> = command
-            .effects(None)
-            .iter()
-            .flat_map(|effect| match effect {
-                Effect::Changed(StateChange::Revoked(lease)) => {
-                    lifetimes.attached(lease).map(<[u8]>::to_vec).collect()
-                }
-                _ => Vec::new(),
-            })
-            .collect();
+        let meant = Meant::of(&command);
+        let revoked = meant.revoked.iter().flat_map(|lease| lifetimes.attached(lease));
+        let revoked: Vec<_> = revoked.map(<[u8]>::to_vec).collect();
+        if self.is_left_out(&meant, &command, &revoked) {
+            return false;
+        }
         self.course.begin(lifetimes, &command, &self.scene.watches);
         if self.course.any_order.len() > groups {
             self.forget_distances();
@@ -184,11 +203,14 @@ impl Walk<'_> {
         let answer = command.perform(&mut self.session, client).await;
         let took = at.elapsed();
         self.course.end(client, &command, took, answer.error().is_none());
+        self.unread.take(&meant, &self.scene.watches);
+        let present = self.present.len();
         self.note(client, &command, &answer);
         if answer.error().is_none() {
-            revoked.iter().for_each(|key| {
-                self.present.remove(key);
-            });
+            self.present.retain(|key| !revoked.contains(key));
+        }
+        if self.present.len() < present {
+            self.scene.deletion = self.revisions().await;
         }
         let client = client.map(String::from);
         let label = command.label();
@@ -204,6 +226,12 @@ impl Walk<'_> {
         tokio::task::yield_now().await;
         self.look_around();
         true
+    }
+
+    /// How many revisions there were before the present one.
+    async fn revisions(&mut self) -> Option<i64> {
+        let client = self.session.clients.get(None).await.ok()?;
+        Some(client.revisions()?.revision().await.ok()? - 1)
     }
 
     /// Notes that the distance of later revisions from any mark so far may differ from store to store.
@@ -242,11 +270,11 @@ impl Walk<'_> {
                 Effect::Watched(WatchChange::Closed(Subject::Watch(name))) => {
                     self.scene.watches.retain(|open| *open != name);
                 }
+                Effect::Changed(StateChange::Compacted(rev)) => {
+                    self.scene.compacted = Some(rev.clone());
+                }
                 Effect::Changed(
-                    StateChange::Granted(..)
-                    | StateChange::Renewed(..)
-                    | StateChange::Revoked(_)
-                    | StateChange::Compacted(_),
+                    StateChange::Granted(..) | StateChange::Renewed(..) | StateChange::Revoked(_),
                 )
                 | Effect::Watched(_)
                 | Effect::Closed
@@ -286,8 +314,23 @@ impl Walk<'_> {
         scene.outlasting = self.present.iter().filter(is_left).cloned().collect();
     }
 
-    /// Reads what the commands have left: the events of all watches, the keys, and the values of some.
+    /// The revision from which the program's past can be watched.
+    fn oldest(&self) -> Option<Rev> {
+        let mark = self.scene.marks.first().map(|mark| Rev { mark: mark.name.clone(), offset: 1 });
+        self.scene.compacted().cloned().or(mark)
+    }
+
+    /// Reads what the commands have left: the events of all watches, the past as far as it is there, the keys, and the
+    /// values of some. Before that a lease ends, if one does soon: nothing may go with it that does not belong to it.
     async fn look_back(&mut self) {
+        let lease = self.scene.ending_leases.first().cloned();
+        if lease.is_some() {
+            self.go_on(None, Command::Expire(Expire { keys: Vec::new(), lease })).await;
+        }
+        if let Some(from) = self.oldest() {
+            let (prefix, name) = (Bytes(Vec::new()), Some("past".into()));
+            self.go_on(None, Command::Watch(Watch { prefix, name, from: Some(from) })).await;
+        }
         for watch in self.scene.watches.clone() {
             self.go_on(None, Command::Events(Events { watch, count: false, since: None })).await;
         }
@@ -320,6 +363,7 @@ mod tests {
             capabilities,
             lag: backend.limits().expiry_lag.max(Duration::from_secs(2)),
             clock: Clock::Virtual,
+            left_out: BTreeSet::new(),
         }
     }
 

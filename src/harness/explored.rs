@@ -44,7 +44,7 @@ fn test(trials: &Trials, target: &Target, programs: u64) -> Result<Completion, F
     if let Err(said) = floor.preflight(target, ready) {
         return Err(Failed::from(format!("{} cannot be tested: {said}", target.name())));
     }
-    let subject = Subject::new(target.name(), ready).on(floor);
+    let subject = Subject::new(target, ready).on(floor);
     let search = Search { seed: SEED, programs, within: None, findings: 1, jobs: None };
     let explored = explore(subject, None, &search, &trials.settings, &mut |_| {});
     told(target, ready, &explored)
