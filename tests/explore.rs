@@ -6,8 +6,10 @@ use kvspec::backend::Fresh;
 use kvspec::backend::memory::{MemoryBackend, MemoryStore};
 use kvspec::command::DRAWS;
 use kvspec::command::draw::Drawn;
+use kvspec::command::shape::Shape;
 use kvspec::explore::{Explored, Search, Subject, explore};
 use kvspec::harness::{Settings, Target};
+use kvspec::known::KnownFailures;
 use kvspec::mutants;
 use kvspec::runner;
 use kvspec::scenario::Scenario;
@@ -98,6 +100,26 @@ fn two_stores_are_compared_without_the_model() {
     };
     assert_eq!(against(&other).found.len(), 0);
     assert_eq!(against(&Target::new(MemoryBackend)).found.len(), 1);
+}
+
+#[test]
+fn what_a_list_of_known_failures_names_is_left_out() {
+    let fault = || Target::new(mutant("compact-takes-its-delete"));
+    assert_eq!(explored(&fault(), &search(300)).found.len(), 1);
+    let list = "revision/watch-from-a-compacted-delete # the deletion is lost";
+    let mut known = fault();
+    known.know(KnownFailures::parse("list".as_ref(), list).expect("it is well-formed"));
+    let explored = explored(&known, &search(300));
+    assert!(explored.found.is_empty(), "{}", explored.found[0].script);
+    assert_eq!(explored.left_out.len(), 1);
+}
+
+#[test]
+fn every_shape_is_asked_for_by_a_scenario() {
+    let suite = kvspec::scenario::embedded().expect("the suite is well-formed");
+    for shape in Shape::ALL {
+        assert!(suite.iter().any(|one| one.name == shape.scenario()), "{}", shape.name());
+    }
 }
 
 #[test]

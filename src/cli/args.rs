@@ -90,6 +90,9 @@ Example: ten minutes, with the scripts of earlier searches first
 Example: before an upgrade, two stores without a model
   kvspec explore --against etcd --endpoints http://127.0.0.1:2379 --with-endpoints http://127.0.0.1:2381
 
+Programs do without what the lists of known failures name, and the output says what that is.
+Scripts of earlier searches are run first only if --corpus names their folder.
+
 Exit codes: 0 no difference, 1 a difference, 2 a server is missing, nothing could be compared, or a usage error.")]
     Explore(Box<ExploreArgs>),
     /// Create a crate with a small store that passes, as a start for your own.

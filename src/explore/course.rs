@@ -18,6 +18,10 @@ use crate::words::Bytes;
 /// How long before the end of a TTL a program must be done with it: what its commands may take together.
 const MARGIN: Duration = Duration::from_millis(700);
 
+/// How much later than a command that may take longer on another store the next one comes. Else what was granted before
+/// and after a command that took no time here could not be distinguished.
+pub(super) const TICK: Duration = Duration::from_millis(1);
+
 /// How long a program waits at most, which is the longest TTL that ends in it.
 pub(super) const MOST_WAIT: Duration = Duration::from_secs(6);
 
@@ -274,7 +278,7 @@ impl Course {
         self.commands += 1;
         let meant = Meant::of(command);
         if meant.awaits_an_end() {
-            self.uncertain.push(Instant::now());
+            self.uncertain.push(Instant::now() + TICK);
         }
         self.over.extend(meant.lease);
         if let Some((lease, Some(id))) = meant.granted.filter(|_| is_done) {

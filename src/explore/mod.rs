@@ -8,13 +8,14 @@ mod coverage;
 mod found;
 mod genes;
 mod meant;
+mod order;
 mod program;
 mod shrink;
 mod unread;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,6 +27,7 @@ pub use self::compare::{Comparison, LeftOpen};
 pub use self::coverage::Coverage;
 pub use self::found::Found;
 use self::found::Names;
+use self::order::Order;
 pub use self::program::{Program, Step};
 use self::walk::{Model, Walked};
 use crate::backend::Clock;
@@ -186,15 +188,16 @@ impl<'a> Explorer<'a> {
 
     fn run(&self, told: &mut dyn FnMut(&Explored)) -> Explored {
         let started = Instant::now();
-        let (next, is_over) = (AtomicU64::new(0), AtomicBool::new(false));
+        let order = Order::new(self.search.seed, self.search.programs, self.model.clock);
+        let is_over = AtomicBool::new(false);
         let (sender, receiver) = mpsc::channel();
         let left_out = self.left_out.clone();
         let mut explored = Explored { left_out, ..Explored::default() };
         let mut found = BTreeMap::new();
         thread::scope(|scope| {
             for _ in 0..self.workers() {
-                let (sender, next, is_over) = (sender.clone(), &next, &is_over);
-                scope.spawn(move || self.work(next, is_over, &sender));
+                let (sender, order, is_over) = (sender.clone(), &order, &is_over);
+                scope.spawn(move || self.work(order, is_over, &sender));
             }
             drop(sender);
             for (number, walked, seen) in receiver {
@@ -257,15 +260,12 @@ impl<'a> Explorer<'a> {
 
     fn work(
         &self,
-        next: &AtomicU64,
+        order: &Order,
         is_over: &AtomicBool,
         sender: &mpsc::Sender<(u64, Program, Seen)>,
     ) {
         while !is_over.load(Ordering::Relaxed) && !self.settings.abort.is_thrown() {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= self.search.programs {
-                return;
-            }
+            let Some(number) = order.next() else { return };
             let walked = self.model.draw(&genes::tree(self.search.seed, number).current());
             let program = walked.program.clone();
             if sender.send((number, program, self.compare(walked))).is_err() {
