@@ -90,7 +90,7 @@ Example: ten minutes, with the scripts of earlier searches first
 Example: before an upgrade, two stores without a model
   kvspec explore --against etcd --endpoints http://127.0.0.1:2379 --with-endpoints http://127.0.0.1:2381
 
-Programs do without what the lists of known failures name, and the output says what that is.
+Programs leave out whatever the known-failure lists name; the output names each.
 Scripts of earlier searches are run first only if --corpus names their folder.
 
 Exit codes: 0 no difference, 1 a difference, 2 a server is missing, nothing could be compared, or a usage error.")]
