@@ -194,13 +194,17 @@ impl Watches {
                     let key = clients.whole(key);
                     self.open.values_mut().for_each(|watch| drop(watch.due.remove(&key)));
                 }
+                Effect::Changed(StateChange::Compacted(_))
+                | Effect::Watched(_)
+                | Effect::Closed
+                | Effect::Passed(_)
+                | Effect::Saw(..) => {}
                 Effect::Changed(_)
                 | Effect::Either(..)
                 | Effect::Reopened
                 | Effect::Refused(..) => {
                     self.open.values_mut().for_each(|watch| watch.due.clear());
                 }
-                Effect::Watched(_) | Effect::Passed(_) | Effect::Saw(..) => {}
             }
         }
     }
