@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::everything;
-use super::draw::Drawn;
 use super::{Command, Verb, command};
 use crate::capability::Need;
 use crate::effect::{Effect, StateChange};
-use crate::session::extensions::revisions;
 use crate::session::Session;
+use crate::session::extensions::revisions;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 use crate::words::Rev;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::shared::label;
 use super::draw::Drawn;
+use super::shared::label;
 use super::{Command, Verb, command};
 use crate::capability::Need;
-use crate::effect::{Effect, Found, Keys, Lifetime, Sight, Subject, Written, StateChange};
-use crate::session::extensions::directories;
+use crate::effect::{Effect, Found, Keys, Lifetime, Sight, StateChange, Subject, Written};
 use crate::session::Session;
+use crate::session::extensions::directories;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 use crate::words::Bytes;

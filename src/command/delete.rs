@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::shared::label;
 use super::draw::Drawn;
-use super::{Command, Verb, command, Topic};
-use crate::effect::{Effect, Subject, StateChange};
+use super::shared::label;
+use super::{Command, Topic, Verb, command};
+use crate::effect::{Effect, StateChange, Subject};
 use crate::session::Session;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;

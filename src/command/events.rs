@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::{everything, mark, saw_watch};
-use super::draw::Drawn;
-use super::{Command, Verb, command, Topic};
+use super::{Command, Topic, Verb, command};
 use crate::capability::Need;
 use crate::effect::{Effect, Subject};
 use crate::session::{Session, watches};

@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::names::{Name, Named};
 use super::draw::Drawn;
+use super::names::{Name, Named};
 use super::{Command, Verb, command};
-use crate::effect::{Effect, Found, Sight, Subject, Passing};
+use crate::effect::{Effect, Found, Passing, Sight, Subject};
 use crate::session::Session;
+use crate::session::ttls;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 use crate::words::Bytes;
-use crate::session::ttls;
 
 command! {
     /// Waits until keys, or a lease, are gone, and judges the moment against the granted time on both sides.
@@ -60,12 +60,11 @@ impl Verb for Expire {
     }
 
     fn effects<'a>(&'a self, answer: Option<&'a Answer>) -> Vec<Effect<'a>> {
-        let keys = self.keys.iter().map(|key| {
-            (Sight::Key((&key.0).into()), Subject::key(&key.0))
-        });
-        let lease = self.lease.as_deref().map(|lease| {
-            (Sight::Lease(lease.into()), Subject::Lease(lease.into()))
-        });
+        let keys = self.keys.iter().map(|key| (Sight::Key((&key.0).into()), Subject::key(&key.0)));
+        let lease = self
+            .lease
+            .as_deref()
+            .map(|lease| (Sight::Lease(lease.into()), Subject::Lease(lease.into())));
         let waited = keys.chain(lease).enumerate();
         waited
             .flat_map(|(at, (sight, subject))| {

@@ -6,16 +6,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::args::LONGEST_WAIT;
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::{label, lifetime, saw_lease};
-use super::draw::Drawn;
 use super::{Verb, command};
-use crate::effect::{StateChange, Effect, Keys, Subject, Written};
+use crate::effect::{Effect, Keys, StateChange, Subject, Written};
 use crate::session::Session;
+use crate::session::fill;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 use crate::words::{Bytes, Size, Span};
-use crate::session::fill;
 
 command! {
     /// Writes many keys, or one large value.
@@ -41,7 +41,8 @@ command! {
 
 impl Fill {
     /// How it is drawn for a random program.
-    pub(super) const DRAWN: Drawn = Drawn::Not("it writes many keys at once, which no shrunk script could show");
+    pub(super) const DRAWN: Drawn =
+        Drawn::Not("it writes many keys at once, which no shrunk script could show");
 }
 
 #[async_trait(?Send)]
@@ -73,7 +74,10 @@ impl Verb for Fill {
     fn check(&self) -> std::result::Result<(), String> {
         match (&self.ttl, &self.lease, &self.name) {
             (Some(_), Some(_), _) => Err("ttl= and lease= exclude each other".into()),
-            (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => Err("as= conflicts with ttl= and lease=: the start of the keys' TTL would be unknown".into()),
+            (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => Err(
+                "as= conflicts with ttl= and lease=: the start of the keys' TTL would be unknown"
+                    .into(),
+            ),
             (Some(_), None, None) | (None, Some(_), None) | (None, None, _) => Ok(()),
         }
     }

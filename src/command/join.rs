@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::names::{Name, Named};
 use super::draw::Drawn;
+use super::names::{Name, Named};
 use super::{Verb, command};
 use crate::effect::Effect;
 use crate::session::Session;
+use crate::session::panics::caught;
 use crate::store::{ErrorKind, Function, Result, Store, StoreError};
 use crate::transcript::Answer;
-use crate::session::panics::caught;
 
 command! {
     /// Waits for a `fill` in the background to end.

@@ -5,15 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::{granted, saw_lease};
-use super::draw::Drawn;
-use super::{Command, Verb, command, Topic};
+use super::{Command, Topic, Verb, command};
 use crate::capability::Need;
-use crate::effect::{Effect, Subject, StateChange};
+use crate::effect::{Effect, StateChange, Subject};
+use crate::session::Session;
 use crate::session::extensions::leases;
 use crate::session::ttls::Hold;
-use crate::session::Session;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 
@@ -55,7 +55,10 @@ impl Verb for KeepAlive {
     }
 
     fn effects<'a>(&'a self, answer: Option<&'a Answer>) -> Vec<Effect<'a>> {
-        vec![saw_lease(&self.lease), Effect::Changed(StateChange::Renewed(&self.lease, granted(answer)))]
+        vec![
+            saw_lease(&self.lease),
+            Effect::Changed(StateChange::Renewed(&self.lease, granted(answer))),
+        ]
     }
 
     async fn run(&self, session: &mut Session<'_>, client: Arc<dyn Store>) -> Result<Answer> {

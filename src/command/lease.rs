@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::args::LONGEST_WAIT;
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::{everything, granted};
-use super::draw::Drawn;
 use super::{Command, Verb, command};
 use crate::capability::Need;
-use crate::effect::{Effect, Subject, StateChange};
+use crate::effect::{Effect, StateChange, Subject};
+use crate::session::Session;
 use crate::session::extensions::leases;
 use crate::session::ttls::Hold;
-use crate::session::Session;
 use crate::store::{ErrorKind, Function, Result, Store, StoreError};
 use crate::transcript::Answer;
 use crate::words::Span;
@@ -67,7 +67,8 @@ impl Verb for Lease {
         // Whether an id is free depends on the leases that have it.
         let id = self.id.iter().map(|_| everything());
         let ttl = granted(answer).unwrap_or(self.ttl.0);
-        id.chain([Effect::Changed(StateChange::Granted(&self.name, ttl, self.id.as_deref()))]).collect()
+        id.chain([Effect::Changed(StateChange::Granted(&self.name, ttl, self.id.as_deref()))])
+            .collect()
     }
 
     async fn run(&self, session: &mut Session<'_>, client: Arc<dyn Store>) -> Result<Answer> {

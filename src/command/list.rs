@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::{everything, label};
-use super::draw::Drawn;
-use super::{Command, Verb, command, Topic};
+use super::{Command, Topic, Verb, command};
 use crate::capability::Need;
 use crate::effect::{Effect, Found, Sight};
 use crate::session::Session;
@@ -36,7 +36,8 @@ impl List {
     pub(super) const DRAWN: Drawn = Drawn::Often(14, &[], |choices| {
         let prefix = choices.prefix();
         let at = choices.past();
-        let limit = (choices.in_hundred(15) && choices.has(Need::Revisions)).then(|| 1 + choices.below(3));
+        let limit =
+            (choices.in_hundred(15) && choices.has(Need::Revisions)).then(|| 1 + choices.below(3));
         let count = choices.in_hundred(8) && at.is_none() && limit.is_none();
         Some(Command::List(Self { prefix, at, limit, count }))
     });

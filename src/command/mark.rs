@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::names::{Name, Named};
 use super::draw::Drawn;
+use super::names::{Name, Named};
 use super::{Command, Verb, command};
 use crate::capability::Need;
 use crate::effect::Effect;
-use crate::session::extensions::revisions;
 use crate::session::Session;
+use crate::session::extensions::revisions;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::saw_watch;
-use super::draw::Drawn;
-use super::{Command, Verb, command, Topic};
-use crate::effect::{Effect, Subject, Passing};
+use super::{Command, Topic, Verb, command};
+use crate::effect::{Effect, Passing, Subject};
 use crate::session::Session;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::{everything, label};
-use super::draw::Drawn;
 use super::{Command, Verb, command};
 use crate::effect::{Effect, Found, Sight, Subject};
-use crate::session::extensions::revisions;
 use crate::session::Session;
+use crate::session::extensions::revisions;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 use crate::words::{Bytes, Rev};

@@ -24,7 +24,9 @@ command! {
 
 impl Reopen {
     /// How it is drawn for a random program.
-    pub(super) const DRAWN: Drawn = Drawn::Not("it takes a server of its own a time, and seconds; the scenarios of durability ask for it");
+    pub(super) const DRAWN: Drawn = Drawn::Not(
+        "it takes a server of its own a time, and seconds; the scenarios of durability ask for it",
+    );
 }
 
 #[async_trait(?Send)]
@@ -39,7 +41,10 @@ impl Verb for Reopen {
 
     fn check(&self) -> std::result::Result<(), String> {
         match self.crash && self.power_loss {
-            true => Err("crash= and power_loss= exclude each other: a loss of power ends the process too".into()),
+            true => Err(
+                "crash= and power_loss= exclude each other: a loss of power ends the process too"
+                    .into(),
+            ),
             false => Ok(()),
         }
     }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::saw_lease;
-use super::draw::Drawn;
-use super::{Command, Verb, command, Topic};
+use super::{Command, Topic, Verb, command};
 use crate::capability::Need;
-use crate::effect::{Effect, Subject, StateChange};
-use crate::session::extensions::leases;
+use crate::effect::{Effect, StateChange, Subject};
 use crate::session::Session;
+use crate::session::extensions::leases;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 
 use super::draw::Drawn;
 use super::{Command, Verb, command};
-use crate::effect::{Effect, Found, Sight, Passing};
+use crate::effect::{Effect, Found, Passing, Sight};
 use crate::session::Session;
+use crate::session::ttls;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
 use crate::words::Bytes;
-use crate::session::ttls;
 
 command! {
     /// Waits until every TTL that the keys ever had is long over, and judges that they were there all the while.
@@ -50,7 +50,10 @@ impl Verb for Survive {
                 Some(_) => Found::There("survived".into()),
                 None => Found::Unknown,
             };
-            [Effect::Saw(Sight::Key((&key.0).into()), found), Effect::Passed(Passing::Outlasted(&key.0))]
+            [
+                Effect::Saw(Sight::Key((&key.0).into()), found),
+                Effect::Passed(Passing::Outlasted(&key.0)),
+            ]
         });
         [Effect::Passed(Passing::TookItsTime)].into_iter().chain(lived).collect()
     }

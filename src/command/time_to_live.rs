@@ -6,13 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::names::{Name, Named};
 use super::draw::Drawn;
-use super::{Command, Verb, command, Topic};
+use super::names::{Name, Named};
+use super::{Command, Topic, Verb, command};
 use crate::capability::Need;
 use crate::effect::{Effect, Found, Sight, Subject};
-use crate::session::extensions::leases;
 use crate::session::Session;
+use crate::session::extensions::leases;
 use crate::store::{Function, Result, Store};
 use crate::transcript::{Answer, Left};
 
@@ -66,7 +66,9 @@ impl Verb for TimeToLive {
         let asked = Instant::now();
         let mut said = session.clients.call(leases(client.as_ref())?.time_to_live(id)).await?;
         said.keys = said.keys.iter().map(|key| session.clients.own(key)).collect();
-        let Some(hold) = session.ttls.lease(&self.lease) else { return Ok(Answer::Keys(said.keys)) };
+        let Some(hold) = session.ttls.lease(&self.lease) else {
+            return Ok(Answer::Keys(said.keys));
+        };
         let least = hold.granted.saturating_sub(hold.before.elapsed() + ROUNDING + CLOCKS);
         let run = match hold.is_extended {
             true => Duration::ZERO,

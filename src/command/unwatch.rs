@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::names::{Name, Named};
 use super::draw::Drawn;
+use super::names::{Name, Named};
 use super::{Command, Verb, command};
 use crate::effect::{Effect, Subject, WatchChange};
 use crate::session::Session;
@@ -22,9 +22,8 @@ command! {
 
 impl Unwatch {
     /// How it is drawn for a random program.
-    pub(super) const DRAWN: Drawn = Drawn::Often(2, &[], |choices| {
-        Some(Command::Unwatch(Self { watch: choices.watch()? }))
-    });
+    pub(super) const DRAWN: Drawn =
+        Drawn::Often(2, &[], |choices| Some(Command::Unwatch(Self { watch: choices.watch()? })));
 }
 
 #[async_trait(?Send)]

@@ -7,15 +7,15 @@ use async_trait::async_trait;
 use tokio::time::Instant;
 
 use super::args::LONGEST_WAIT;
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::{label, lifetime, saw_lease};
-use super::draw::Drawn;
 use super::{Command, Verb, command};
 use crate::capability::Need;
-use crate::effect::{Effect, Keys, Subject, Written, StateChange};
+use crate::effect::{Effect, Keys, StateChange, Subject, Written};
+use crate::session::Session;
 use crate::session::extensions::leases;
 use crate::session::ttls::Hold;
-use crate::session::Session;
 use crate::store::{ErrorKind, Function, Result, Store, StoreError};
 use crate::transcript::Answer;
 use crate::words::{Bytes, Span};
@@ -99,7 +99,11 @@ impl Verb for Update {
     fn effects<'a>(&'a self, answer: Option<&'a Answer>) -> Vec<Effect<'a>> {
         let keys = if self.bare { Keys::Bare } else { Keys::One((&self.key.0).into()) };
         let lifetime = lifetime(self.ttl.map(|ttl| ttl.0), self.lease.as_deref(), answer);
-        let wrote = Effect::Changed(StateChange::Wrote(keys, Written::Value((&self.value.0).into()), lifetime));
+        let wrote = Effect::Changed(StateChange::Wrote(
+            keys,
+            Written::Value((&self.value.0).into()),
+            lifetime,
+        ));
         self.lease.iter().map(|lease| saw_lease(lease)).chain([wrote]).collect()
     }
 
@@ -139,7 +143,8 @@ impl Update {
         // Noted before the call, which may be cut short after it was done.
         session.traces.keys.insert(Vec::new());
         let written = session.clients.call(client.update(b"", &self.value.0)).await;
-        let is_refused = |error: &StoreError| matches!(error.kind, ErrorKind::EmptyKey | ErrorKind::Closed);
+        let is_refused =
+            |error: &StoreError| matches!(error.kind, ErrorKind::EmptyKey | ErrorKind::Closed);
         if written.as_ref().is_err_and(is_refused) {
             session.traces.keys.remove(b"".as_slice());
         }

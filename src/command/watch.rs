@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use super::draw::Drawn;
 use super::names::{Name, Named};
 use super::shared::label;
-use super::draw::Drawn;
 use super::{Command, Verb, command};
 use crate::capability::Need;
 use crate::effect::{Effect, Subject, WATCH, WatchChange};
@@ -69,7 +69,11 @@ impl Verb for Watch {
     fn effects<'a>(&'a self, _: Option<&'a Answer>) -> Vec<Effect<'a>> {
         let watch = Subject::watch(self.name.as_deref());
         let is_from_revision = self.from.is_some();
-        vec![Effect::Watched(WatchChange::Opened { watch, prefix: &self.prefix.0, is_from_revision })]
+        vec![Effect::Watched(WatchChange::Opened {
+            watch,
+            prefix: &self.prefix.0,
+            is_from_revision,
+        })]
     }
 
     async fn run(&self, session: &mut Session<'_>, client: Arc<dyn Store>) -> Result<Answer> {

@@ -143,7 +143,8 @@ impl<'t> Change<'t> {
 
     /// Ends the leases that expired.
     pub async fn sweep(&mut self) -> Result<()> {
-        let expired = "SELECT id FROM leases WHERE ends <= clock_timestamp() ORDER BY ends FOR UPDATE";
+        let expired =
+            "SELECT id FROM leases WHERE ends <= clock_timestamp() ORDER BY ends FOR UPDATE";
         for row in self.txn.query(expired, &[]).await.map_err(broken)? {
             self.revoke(row.get(0)).await?;
         }

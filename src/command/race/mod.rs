@@ -23,8 +23,8 @@ use async_trait::async_trait;
 
 use self::record::Record;
 use super::draw::Drawn;
-use super::{Verb, command, Topic};
-use crate::effect::{Effect, Keys, Lifetime, Subject, Written, StateChange, Passing};
+use super::{Topic, Verb, command};
+use crate::effect::{Effect, Keys, Lifetime, Passing, StateChange, Subject, Written};
 pub use crate::history::RaceKind;
 use crate::history::{Bounds, Calls};
 use crate::session::clients::{CallLimit, Clients};
@@ -84,13 +84,17 @@ impl Verb for Race {
     fn effects<'a>(&'a self, _: Option<&'a Answer>) -> Vec<Effect<'a>> {
         let keys = Keys::Under((&self.key.0).into());
         let written = Written::Race(self.kind.to_string());
-        vec![Effect::Passed(Passing::TookItsTime), Effect::Changed(StateChange::Wrote(keys, written, Lifetime::Permanent))]
+        vec![
+            Effect::Passed(Passing::TookItsTime),
+            Effect::Changed(StateChange::Wrote(keys, written, Lifetime::Permanent)),
+        ]
     }
 
     async fn run(&self, session: &mut Session<'_>, _: Arc<dyn Store>) -> Result<Answer> {
         let Self { kind, clients, rounds, .. } = *self;
         let key = session.clients.whole(&self.key.0);
-        let mut field = Field::open(&session.clients, kind, key, clients, rounds, session.polls).await?;
+        let mut field =
+            Field::open(&session.clients, kind, key, clients, rounds, session.polls).await?;
         field.is_unread = session.watches.are_unread;
         session.traces.keys.extend(field.keys());
         session.traces.noted.push(field.noted.clone());
@@ -216,8 +220,7 @@ impl Field {
 
     /// The record so far, to be judged.
     fn judged(&self) -> Calls {
-        let rounds =
-            if self.kind == RaceKind::Resume { self.resume_writes() } else { self.rounds };
+        let rounds = if self.kind == RaceKind::Resume { self.resume_writes() } else { self.rounds };
         let seen = self.record.seen();
         Calls::new(self.kind, rounds, self.bounds, seen.calls.clone(), seen.watches.clone())
     }
@@ -256,7 +259,9 @@ fn raced(kind: RaceKind) -> Vec<Function> {
         RaceKind::Prolong => vec![Function::Lease, Function::UpdateWithLease, Function::KeepAlive],
         RaceKind::Watch | RaceKind::FanOut => vec![Function::Watch, Function::Update],
         RaceKind::KeepAlive => vec![Function::Lease, Function::KeepAlive],
-        RaceKind::AtomicRead => vec![Function::TxnUnconditional, Function::TxnOps, Function::TxnRead],
+        RaceKind::AtomicRead => {
+            vec![Function::TxnUnconditional, Function::TxnOps, Function::TxnRead]
+        }
         // It makes every call that the store's type has.
         RaceKind::Pending => vec![
             Function::Update,
@@ -277,8 +282,15 @@ fn raced(kind: RaceKind) -> Vec<Function> {
             Function::Revoke,
             Function::TxnUnconditional,
         ],
-        RaceKind::Resume => vec![Function::Revision, Function::WatchFrom, Function::Update, Function::EventRevisions],
-        RaceKind::Compact => vec![Function::Revision, Function::Compact, Function::Watch, Function::Update],
+        RaceKind::Resume => vec![
+            Function::Revision,
+            Function::WatchFrom,
+            Function::Update,
+            Function::EventRevisions,
+        ],
+        RaceKind::Compact => {
+            vec![Function::Revision, Function::Compact, Function::Watch, Function::Update]
+        }
         // The valid ones are writes of every kind that the store's type has.
         RaceKind::Refused => vec![
             Function::Update,

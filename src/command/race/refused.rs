@@ -75,8 +75,7 @@ impl Field {
             }
         }
         // An empty key that exists already is not kvspec's to write; one that was written here is taken away again.
-        if let Ok(RaceReply::Value(None))
-        | Err(StoreError { kind: ErrorKind::EmptyKey, .. }) =
+        if let Ok(RaceReply::Value(None)) | Err(StoreError { kind: ErrorKind::EmptyKey, .. }) =
             self.record(0, None, Call::Read { key: Vec::new() }).await
         {
             match self.record(0, None, Refused::EmptyKey.call(Vec::new())).await {

@@ -45,12 +45,7 @@ impl Field {
         history
     }
 
-    async fn call_one(
-        &self,
-        client: usize,
-        round: usize,
-        store: &dyn Store,
-    ) -> (Call, Result<()>) {
+    async fn call_one(&self, client: usize, round: usize, store: &dyn Store) -> (Call, Result<()>) {
         match (round + client) % 5 {
             0 | 3 => {
                 let value = (client * self.rounds + round) as u64;
@@ -58,7 +53,9 @@ impl Field {
                 let written = self.call(store.update(&self.key, text.as_bytes())).await;
                 (Call::Write(value), written)
             }
-            4 if round.is_multiple_of(2) => (Call::Delete, self.call(store.delete(&self.key)).await),
+            4 if round.is_multiple_of(2) => {
+                (Call::Delete, self.call(store.delete(&self.key)).await)
+            }
             _ => match self.call(store.read(&self.key)).await {
                 Ok(value) => (Call::Read(value.as_deref().map(number)), Ok(())),
                 Err(error) => (Call::Read(None), Err(error)),

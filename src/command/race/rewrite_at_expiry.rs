@@ -36,7 +36,13 @@ impl Field {
     }
 
     /// Writes a key; when it ends at the latest.
-    async fn write(&self, round: usize, value: usize, ttl: Duration, ends: &Ends) -> Result<Instant> {
+    async fn write(
+        &self,
+        round: usize,
+        value: usize,
+        ttl: Duration,
+        ends: &Ends,
+    ) -> Result<Instant> {
         let (key, value) = (self.numbered(round), value.to_string().into_bytes());
         let called = Instant::now();
         let call = Call::UpdateWithTtl { key, value, ttl };

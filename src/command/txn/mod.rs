@@ -10,11 +10,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use self::script::{CompareScript, OpScript, OperandScript, TxnScript};
-use super::names::{Name, Named};
 use super::draw::Drawn;
+use super::names::{Name, Named};
 use super::{Command, Verb, command};
 use crate::capability::Need;
-use crate::effect::{Effect, Found, Keys, Lifetime, Sight, Written, StateChange};
+use crate::effect::{Effect, Found, Keys, Lifetime, Sight, StateChange, Written};
 use crate::session::Session;
 use crate::store::{Function, Result, Store};
 use crate::transcript::Answer;
@@ -109,12 +109,17 @@ fn op(op: OpScript) -> Vec<Effect<'static>> {
             let seen = lease.clone().map(|lease| saw(Sight::Lease(lease.into())));
             let lifetime = lease.map_or(Lifetime::Permanent, |name| Lifetime::Lease(name.into()));
             let written = Written::Value(value.0.into());
-            let wrote = Effect::Changed(StateChange::Wrote(Keys::One(key.0.into()), written, lifetime));
+            let wrote =
+                Effect::Changed(StateChange::Wrote(Keys::One(key.0.into()), written, lifetime));
             seen.into_iter().chain([wrote]).collect()
         }
         OpScript::Fill(key, count, _) => {
             let keys = Keys::Numbered(key.0.into(), count);
-            vec![Effect::Changed(StateChange::Wrote(keys, Written::Many(count), Lifetime::Permanent))]
+            vec![Effect::Changed(StateChange::Wrote(
+                keys,
+                Written::Many(count),
+                Lifetime::Permanent,
+            ))]
         }
         OpScript::Delete(key) => {
             let key = Cow::from(key.0);
@@ -122,7 +127,10 @@ fn op(op: OpScript) -> Vec<Effect<'static>> {
         }
         OpScript::DeletePrefix(prefix) => {
             let prefix = Cow::from(prefix.0);
-            vec![saw(Sight::Prefix(prefix.clone())), Effect::Changed(StateChange::DeletedPrefix(prefix))]
+            vec![
+                saw(Sight::Prefix(prefix.clone())),
+                Effect::Changed(StateChange::DeletedPrefix(prefix)),
+            ]
         }
         OpScript::Read(key) => vec![saw(Sight::Key(key.0.into()))],
         OpScript::List(prefix) => vec![saw(Sight::Prefix(prefix.0.into()))],
