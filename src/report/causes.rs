@@ -133,6 +133,10 @@ fn what(mismatch: &Mismatch) -> String {
     let (expected, observed) = first_difference(&mismatch.diff, command);
     let (expected, observed) = (expected.as_deref(), observed.as_deref());
     let is_watch = matches!(word, "events" | "next");
+    // Which events came before its end explains nothing.
+    if is_watch && let Some(line) = end_of_watch(&mismatch.diff) {
+        return refused("a watch", line, &mismatch.notes);
+    }
     match (expected, observed) {
         _ if is_watch && mismatch.clause.as_deref() == Some("W2") => {
             "events are delivered more than once".into()
@@ -148,6 +152,15 @@ fn what(mismatch: &Mismatch) -> String {
         }
         _ => wrong(word, command, expected, observed),
     }
+}
+
+/// The line that says by which error a watch ended, if it did and should not have.
+fn end_of_watch(diff: &[DiffLine]) -> Option<&str> {
+    diff.iter().find_map(|line| match line {
+        DiffLine::Observed(line) if line.contains("error: deadline exceeded") => None,
+        DiffLine::Observed(line) if line.contains("error: ") => Some(line.as_str()),
+        DiffLine::Expected(_) | DiffLine::Observed(_) | DiffLine::Same(_) => None,
+    })
 }
 
 /// The first line that was expected and the first that was observed in its place, without their labels.
@@ -281,6 +294,15 @@ mod tests {
             let mismatch = mismatch(command, lines_of(expected, observed), &[]);
             assert_eq!(what(&mismatch), what_is_wrong, "{command}");
         }
+    }
+
+    #[test]
+    fn the_end_of_a_watch_says_more_than_what_came_before() {
+        let note = "the store said: events w: canceled: the watch ended without an error";
+        let mut diff = lines_of("events w: 9 puts, 0 deletes", "events w: 5 puts, 0 deletes");
+        diff.push(DiffLine::Observed("events w: error: canceled".into()));
+        let what = what(&mismatch("events w", diff, &[note]));
+        assert_eq!(what, "a watch answers canceled: the watch ended without an error");
     }
 
     #[test]
