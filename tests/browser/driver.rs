@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use libtest_mimic::{Completion, Failed};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::runtime::Builder;
 
 use super::Test;
@@ -22,6 +23,8 @@ pub struct Driver {
     child: Child,
     url: String,
     browser: PathBuf,
+    /// Where browsers put their temporary files, some of which they leave behind.
+    _folder: TempDir,
 }
 
 impl Driver {
@@ -32,6 +35,8 @@ impl Driver {
         let driver = program(&"chromedriver");
         let driver = driver.ok_or("no chromedriver is in PATH (Debian: chromium-driver)")?;
         let mut command = Command::new(driver);
+        let folder = TempDir::new().map_err(|error| format!("a temporary folder: {error}"))?;
+        command.env("TMPDIR", folder.path());
         command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| format!("chromedriver: {error}"))?;
         let out = child.stdout.take().expect("the output is piped");
@@ -43,7 +48,7 @@ impl Driver {
             let _ = child.kill();
             return Err("chromedriver ended without a word of its port".into());
         };
-        Ok(Self { child, url: format!("http://127.0.0.1:{port}"), browser })
+        Ok(Self { child, url: format!("http://127.0.0.1:{port}"), browser, _folder: folder })
     }
 
     /// Runs a test in a browser of its own, which is closed however the test ends.
