@@ -1,5 +1,6 @@
 //! The contract: numbered clauses, each one sentence, and the scenarios that check them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::LazyLock;
@@ -51,6 +52,17 @@ impl Clause {
             sentence: sentence.into(),
             source: source.replace(['[', ']'], ""),
         })
+    }
+
+    /// The sentence as failures show it: a strict clause says that it is one.
+    pub fn shown(&self) -> Cow<'_, str> {
+        match self.level {
+            Level::Core | Level::Extended => Cow::Borrowed(&self.sentence),
+            Level::Strict => Cow::Owned(format!(
+                "{} (strict: etcd does so, and its documents do not promise it)",
+                self.sentence
+            )),
+        }
     }
 
     /// The letter of the clause's group.

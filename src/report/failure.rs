@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::paint::Paint;
 use super::script::failed;
-use crate::contract::clause;
+use crate::contract::{Clause, clause};
 use crate::event::Outcome;
 use crate::scenario::Scenario;
 use crate::verdict::{DiffLine, Mismatch, Verdict};
@@ -39,7 +39,7 @@ pub fn describe(outcome: &Outcome, rerun: &str, paint: Paint) -> String {
     let title = paint.wrap(&scenario.title, 2).into_iter().map(|line| paint.head(line) + "\n");
     let mut text = title.collect::<String>() + &reason;
     for id in clauses(&outcome.verdict, scenario) {
-        let sentence = clause(id).map_or("", |clause| clause.sentence.as_str());
+        let sentence = clause(id).map(Clause::shown).unwrap_or_default();
         text.push_str(&wrapped(&format!("clause {id}: {sentence}"), paint));
     }
     if !scenario.source.is_empty() {

@@ -139,7 +139,7 @@ fn clauses(verdict: &Verdict, scenario: &Scenario) -> Markup {
     html! {
         ul.cl {
             @for id in failure::clauses(verdict, scenario) {
-                li { a href={ "#clause-" (Text(id)) } { b { (Text(id)) } } " " @if let Some(clause) = clause(id) { (marked(&clause.sentence)) } }
+                li { a href={ "#clause-" (Text(id)) } { b { (Text(id)) } } " " @if let Some(clause) = clause(id) { (marked(&clause.shown())) } }
             }
         }
     }
