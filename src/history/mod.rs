@@ -65,7 +65,13 @@ impl From<Result<Reply>> for RaceReply {
             Ok(Reply::Lease(lease)) => Self::Lease(lease),
             Ok(Reply::Revision(revision)) => Self::Revision(revision),
             Ok(Reply::Txn(answer)) => Self::Txn(answer),
-            Ok(_) => Self::Done,
+            Ok(
+                Reply::Done(())
+                | Reply::Watch(_)
+                | Reply::TimeToLive(_)
+                | Reply::Metadata(_)
+                | Reply::Page(_),
+            ) => Self::Done,
             Err(error) => Self::Error(error),
         }
     }
