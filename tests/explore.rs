@@ -118,7 +118,7 @@ fn what_a_list_of_known_failures_names_is_left_out() {
 fn every_shape_is_asked_for_by_a_scenario() {
     let suite = kvspec::scenario::embedded().expect("the suite is well-formed");
     for shape in Shape::ALL {
-        assert!(suite.iter().any(|one| one.name == shape.scenario()), "{}", shape.name());
+        assert!(suite.iter().any(|one| one.name == shape.scenario()), "{shape}");
     }
 }
 

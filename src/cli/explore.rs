@@ -134,8 +134,7 @@ fn show(
     for (shape, reason) in left_out {
         writeln!(
             out,
-            "left out: {}, since {} is a known failure: {reason}",
-            shape.name(),
+            "left out: {shape}, since {} is a known failure: {reason}",
             shape.scenario()
         )?;
     }

@@ -71,7 +71,7 @@ impl<'a> Subject<'a> {
     /// The store of a target that is open. What its lists of known failures name, programs do without.
     pub fn new(target: &'a Target, ready: &'a Ready) -> Self {
         let version = ready.backend.version();
-        let left_out = Shape::ALL.into_iter().filter_map(|shape| {
+        let left_out = Shape::ALL.iter().copied().filter_map(|shape| {
             let known = target.known(shape.scenario(), version.as_deref())?;
             Some((shape, known.reason.as_str()))
         });
