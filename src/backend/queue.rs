@@ -9,9 +9,6 @@ use tokio::sync::mpsc;
 
 use crate::store::{ErrorKind, Result, StoreError, WatchBatch, WatchStream, bytes};
 
-/// The most that may wait in one queue, in bytes: far more than any script writes.
-pub(super) const ROOM: usize = 256 * 1024 * 1024;
-
 /// Where the events of a watch are put in.
 #[derive(Debug)]
 pub(super) struct Queue {

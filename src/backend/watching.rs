@@ -2,8 +2,8 @@
 
 use std::future::Future;
 
-use super::queue::{Queue, ROOM};
-use crate::store::{ErrorKind, Result, StoreError, WatchBatch, WatchStream};
+use super::queue::Queue;
+use crate::store::{ErrorKind, MOST_UNREAD, Result, StoreError, WatchBatch, WatchStream};
 
 /// Where the events of a watch come from. Dropping it ends the watch at the server.
 pub(super) trait Source: Send + 'static {
@@ -19,7 +19,7 @@ pub(super) fn deliver(
     mut source: impl Source,
     closed: impl Future<Output = ()> + Send + 'static,
 ) -> WatchStream {
-    let (queue, watch) = Queue::new(ROOM, || Some(broken_off()));
+    let (queue, watch) = Queue::new(MOST_UNREAD, || Some(broken_off()));
     tokio::spawn(async move {
         let lost = tokio::select! {
             () = queue.dropped() => return,

@@ -11,7 +11,7 @@ use crate::missing::CALLS;
 use crate::scenario::Scenario;
 use crate::target::Target;
 
-/// The lists of known failures to use, and the functions that may lack.
+/// The lists of known failures to use, and the functions that a store may lack.
 #[derive(Debug, Group)]
 pub(super) struct KnownArgs {
     #[command(flatten)]

@@ -11,10 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::{JoinHandle, coop};
 use tokio::time::Instant;
 
-use crate::store::{ErrorKind, Result, StoreError, WatchEvent, WatchStream, bytes};
-
-/// The most that may wait to be asked for on one watch, in bytes: far more than any script writes.
-const ROOM: usize = 256 * 1024 * 1024;
+use crate::store::{ErrorKind, MOST_UNREAD, Result, StoreError, WatchEvent, WatchStream, bytes};
 
 /// The events that a watch delivered in one step.
 #[derive(Debug)]
@@ -35,7 +32,11 @@ pub(crate) enum Feed {
 impl Feed {
     /// Has a watch read from now on, or leaves it unread.
     pub async fn new(stream: WatchStream, is_unread: bool) -> Self {
-        if is_unread { Self::Unread(stream) } else { Self::Read(Reader::start(stream, ROOM).await) }
+        if is_unread {
+            Self::Unread(stream)
+        } else {
+            Self::Read(Reader::start(stream, MOST_UNREAD).await)
+        }
     }
 
     /// The next batch, or the error that the watch ended with. A panic of the stream goes on here.

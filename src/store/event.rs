@@ -17,6 +17,9 @@ pub struct WatchBatch {
     pub events: Vec<WatchEvent>,
 }
 
+/// The most that may wait unread in one queue of events, in bytes: far more than any script writes.
+pub(crate) const MOST_UNREAD: usize = 256 * 1024 * 1024;
+
 /// What a batch, and each event of it, counts for next to its keys and values, in bytes.
 const OVERHEAD: usize = 64;
 

@@ -24,7 +24,7 @@ pub(crate) use self::call::answer_type;
 pub use self::call::{Call, Reply};
 pub use self::directory::Directories;
 pub use self::error::{ErrorKind, StoreError};
-pub(crate) use self::event::bytes;
+pub(crate) use self::event::{MOST_UNREAD, bytes};
 pub use self::event::{WatchBatch, WatchEvent, WatchStream};
 #[doc(hidden)]
 pub use self::function::Function;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::history::{History, Record};
 use super::tree::Tree;
-use crate::backend::queue::{Queue, ROOM};
+use crate::backend::queue::Queue;
 use crate::store::{
-    ErrorKind, Lease, LeaseId, Page, Result, StoreError, TimeToLive, WatchBatch, WatchEvent,
-    WatchStream,
+    ErrorKind, Lease, LeaseId, MOST_UNREAD, Page, Result, StoreError, TimeToLive, WatchBatch,
+    WatchEvent, WatchStream,
 };
 
 /// The largest request that etcd takes by default, 1.5 MiB, less what etcd itself needs to wrap a value.
@@ -222,7 +222,7 @@ impl Keyspace {
     /// Opens a watch that begins with the changes of a revision, past or future.
     pub fn watch_from(&mut self, client: u64, prefix: &[u8], from: i64) -> Result<WatchStream> {
         let past = self.history.since(from, prefix)?;
-        let (events, watch) = Queue::new(ROOM, || None);
+        let (events, watch) = Queue::new(MOST_UNREAD, || None);
         if past.into_iter().all(|batch| events.put(batch)) {
             self.watchers.push(Watcher { client, prefix: prefix.to_vec(), from, events });
         }
